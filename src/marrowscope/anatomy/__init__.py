@@ -1,0 +1,1 @@
+"""Alignment, bones and regions on the fluid grid."""

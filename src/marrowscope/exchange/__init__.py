@@ -1,0 +1,1 @@
+"""DICOM objects, FHIR, DICOMweb and DIMSE."""

@@ -1,0 +1,1 @@
+"""One durable queue with child processes: progress, cancel, resume."""

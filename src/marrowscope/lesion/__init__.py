@@ -1,0 +1,1 @@
+"""Reference marrow, detection, objects and their measurements."""

@@ -1,0 +1,1 @@
+"""Intake, differential, not-to-miss checks and plan."""

@@ -1,0 +1,1 @@
+"""Renderers of an Assessment: HTML, PDF, tables, figures, impression, leaflet."""

@@ -1,0 +1,1 @@
+"""Scores as pure functions of regions and lesions, and reader-entered forms."""

@@ -1,0 +1,1 @@
+"""MR physics on label maps: studies with known truth."""

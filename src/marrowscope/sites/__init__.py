@@ -1,0 +1,1 @@
+"""What each imaging site is made of: bones, regions, codes and the scores that apply, as data files."""

@@ -1,0 +1,1 @@
+"""Bounded reading of DICOM and NIfTI into series with roles and reasons."""
