@@ -1,0 +1,107 @@
+"""Bones given as a mask: the way in for any joint, and for a segmentation made elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+from scipy import ndimage
+
+from marrowscope.anatomy.types import Anatomy, Exam
+from marrowscope.errors import GeometryError, UsageError
+from marrowscope.labelmap import BoolArray, LabelMap
+from marrowscope.measurement import QcCheck, Severity
+from marrowscope.volume import Volume, resample
+
+SEARCH_REGION = "search_region"
+"""Code of a mask with one label and no names: where to search, bone unknown."""
+
+MINIMUM_OVERLAP = 0.98
+"""Share of a given mask that must lie inside the fluid grid; less means it belongs to another series."""
+
+
+def segment(exam: Exam, bones: Path | Volume) -> Anatomy:
+    """The given mask as anatomy, resampled to the fluid grid when its own grid differs.
+
+    A label map's names come from a YAML of the same stem beside it (``1: femur``); without one, a single
+    label is the search region.
+
+    Raises:
+        GeometryError: the mask does not lie on the exam. UsageError: several labels without names, or no label.
+    """
+    volume, names = _read(bones) if isinstance(bones, Path) else (bones, None)
+    labels = _integers(volume)
+    on_grid = labels if labels.same_grid(exam.image) else resample(labels, exam.image, order=0)
+    _check_overlap(labels, on_grid)
+    values = [int(v) for v in np.unique(on_grid.array) if v]
+    named = _names(values, names)
+    bone_map = LabelMap(on_grid, named)
+    return Anatomy(
+        bones=bone_map,
+        regions=LabelMap.empty(exam.image),
+        depth_mm=None,
+        uncertain=rim(bone_map.mask(), exam.image.slice_axis),
+        qc=(QcCheck("bones", Severity.OK, "the search region was given as a mask"),),
+        source="given mask",
+    )
+
+
+def abstain(exam: Exam, found: str, consequence: str) -> Anatomy:
+    """No bones: empty maps and a REFUSE verdict."""
+    empty = LabelMap.empty(exam.image)
+    check = QcCheck("bones", Severity.REFUSE, found, consequence)
+    return Anatomy(empty, empty, None, np.zeros(exam.image.shape, dtype=bool), (check,), "none")
+
+
+def rim(mask: BoolArray, slice_axis: int) -> BoolArray:
+    """The outermost in-plane voxel layer of a mask: partial volume with cortex, so never lesion by itself."""
+    flat = ndimage.generate_binary_structure(3, 1)
+    outside_plane = [slice(None)] * 3
+    outside_plane[slice_axis] = slice(0, None, 2)
+    flat[tuple(outside_plane)] = False
+    return np.asarray(mask & ~ndimage.binary_erosion(mask, flat, border_value=1))
+
+
+def _read(path: Path) -> tuple[Volume, dict[int, str] | None]:
+    from marrowscope.study.nifti import read_nifti
+
+    volume = read_nifti(path).volume
+    sidecar = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".yaml")
+    if not sidecar.is_file():
+        return volume, None
+    data = yaml.safe_load(sidecar.read_text(encoding="utf-8"))
+    if not isinstance(data, dict):
+        raise UsageError(f"{sidecar.name} holds no names", "lines such as '1: femur'")
+    return volume, {int(k): str(v) for k, v in data.items()}
+
+
+def _integers(volume: Volume) -> Volume:
+    rounded = np.rint(volume.array)
+    if not np.allclose(volume.array, rounded) or rounded.min() < 0:
+        raise UsageError("a bone mask with fractions or negative values", "whole labels, 0 = outside")
+    return volume.with_array(rounded.astype(np.uint16))
+
+
+def _check_overlap(labels: Volume, on_grid: Volume) -> None:
+    before = float((labels.array > 0).sum()) * labels.voxel_volume_mm3
+    after = float((on_grid.array > 0).sum()) * on_grid.voxel_volume_mm3
+    if before == 0:
+        raise UsageError("a bone mask without any label", "at least one non-zero voxel")
+    if after < MINIMUM_OVERLAP * before and not labels.same_grid(on_grid):
+        raise GeometryError(
+            f"a bone mask of which {100 * after / before:.0f} % lies on the fluid series",
+            f"at least {100 * MINIMUM_OVERLAP:.0f} %",
+            "give a mask drawn on this study's fluid series",
+        )
+
+
+def _names(values: list[int], names: dict[int, str] | None) -> dict[int, str]:
+    if names is not None:
+        missing = [v for v in values if v not in names]
+        if missing:
+            raise UsageError(f"mask labels without a name: {missing}", "one line a label in the YAML beside the mask")
+        return {v: names[v] for v in values}
+    if len(values) > 1:
+        raise UsageError(f"a mask with labels {values} and no names", "a YAML beside it, e.g. '1: femur'")
+    return {values[0]: SEARCH_REGION}

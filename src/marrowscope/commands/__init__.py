@@ -1,0 +1,1 @@
+"""Thin commands: parse, call the room that does the work, print. No logic lives here."""

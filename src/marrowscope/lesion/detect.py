@@ -1,0 +1,133 @@
+"""Lesions by a robust threshold over automatic reference marrow: the method for sites without a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from marrowscope.anatomy.types import Anatomy, Exam
+from marrowscope.labelmap import BoolArray, LabelMap
+from marrowscope.lesion.objects import CONNECTIVITY, Candidate, candidates, confidence, kind_of
+from marrowscope.lesion.reference import find_reference
+from marrowscope.lesion.settings import setting
+from marrowscope.lesion.types import LesionKind, LesionObject, Objects, Reference
+from marrowscope.measurement import QcCheck, Severity
+from marrowscope.volume import AnyArray
+
+METHOD = "threshold over reference marrow"
+FLUID_PERCENTILE = 99.5
+"""Brightness of free fluid: this percentile of all tissue near the bones (joint fluid, vessels)."""
+
+HALF_MUSCLE = 0.5
+"""Share of muscle's brightness below which reference marrow is no stable unit (fully suppressed fat)."""
+
+
+@dataclass(frozen=True)
+class Cutoff:
+    """Relative brightness limits: (I - reference) / scale."""
+
+    reference: float
+    scale: float
+    value: float
+    low: float
+    high: float
+
+
+def detect(exam: Exam, anatomy: Anatomy) -> Objects:
+    """Objects brighter than normal marrow by more than its noise and the class's minimum contrast.
+
+    Abstains (no objects, a REFUSE check) when there is no marrow to search or no reference in it.
+    """
+    reference = find_reference(exam, anatomy)
+    if reference is None:
+        return _nothing(exam, anatomy, "too little usable marrow for a reference")
+    cutoff = _cutoff(exam, reference)
+    relative = ((exam.image.array - cutoff.reference) / cutoff.scale).astype(np.float32)
+    searched = anatomy.bones.mask() & ~exam.unusable
+    bright = _grown(relative, searched & ~anatomy.uncertain, cutoff)
+    fluid = _fluid_brightness(exam, anatomy)
+    found = candidates(bright, exam.image, cutoff.reference, anatomy.uncertain)
+    kept = [(c, kind_of(c, cutoff.reference, fluid)) for c in found]
+    lesions, objects = _objects(exam, kept, cutoff)
+    vessels = np.zeros(exam.image.shape, dtype=bool)
+    for candidate, kind in kept:
+        if kind is None:
+            vessels |= candidate.mask
+    kept_out = LabelMap.from_masks(
+        exam.image, {"rim": anatomy.uncertain & (relative > cutoff.value), "vessel": vessels}
+    )
+    evidence = exam.image.with_array(relative)
+    check = QcCheck("reference_marrow", Severity.OK if reference.trusted else Severity.WARNING, reference.reason)
+    return Objects(
+        exam,
+        anatomy,
+        reference,
+        evidence,
+        cutoff.value,
+        cutoff.low,
+        cutoff.high,
+        lesions,
+        objects,
+        kept_out,
+        METHOD,
+        (check,),
+    )
+
+
+def _nothing(exam: Exam, anatomy: Anatomy, why: str) -> Objects:
+    empty = LabelMap.empty(exam.image)
+    check = QcCheck("reference_marrow", Severity.REFUSE, why, "lesions are not assessable")
+    return Objects(exam, anatomy, None, exam.image, np.inf, np.inf, np.inf, empty, (), empty, METHOD, (check,))
+
+
+def _cutoff(exam: Exam, reference: Reference) -> Cutoff:
+    muscle = reference.muscle or reference.median
+    scale = max(reference.median, HALF_MUSCLE * muscle)
+    noise = setting("threshold", "noise_factor") * reference.mad / scale
+    value = max(noise, setting("threshold", "minimum_contrast", _class(exam)))
+    share = setting("threshold", "interval_share")
+    return Cutoff(reference.median, scale, value, value * (1 - share), value * (1 + share))
+
+
+def _class(exam: Exam) -> str:
+    name = exam.fluid.sequence_class.value
+    return name if name in {"stir", "t2_fs", "dixon_water", "pd_fs"} else "unknown"
+
+
+def _grown(relative: AnyArray, searched: BoolArray, cutoff: Cutoff) -> BoolArray:
+    """Objects with a core above the seed level, each ended half way down its own plateau."""
+    bright = searched & (relative >= cutoff.value)
+    labels, count = ndimage.label(bright, structure=CONNECTIVITY)
+    kept = np.zeros_like(bright)
+    smooth = ndimage.uniform_filter(relative, size=3)
+    for label, box in enumerate(ndimage.find_objects(labels), start=1):
+        mine = labels[box] == label
+        if smooth[box][mine].max() < setting("threshold", "seed_factor") * cutoff.value:
+            continue
+        plateau = float(np.percentile(relative[box][mine], 90))
+        kept[box] |= mine & (relative[box] >= max(cutoff.value, setting("threshold", "edge_share") * plateau))
+    assert count == labels.max()
+    return kept
+
+
+def _fluid_brightness(exam: Exam, anatomy: Anatomy) -> float | None:
+    near = ndimage.binary_dilation(anatomy.bones.mask(), iterations=4) & ~anatomy.bones.mask()
+    return float(np.percentile(exam.image.array[near], FLUID_PERCENTILE)) if near.any() else None
+
+
+def _objects(
+    exam: Exam, kept: list[tuple[Candidate, LesionKind | None]], cutoff: Cutoff
+) -> tuple[LabelMap, tuple[LesionObject, ...]]:
+    array = np.zeros(exam.image.shape, dtype=np.uint16)
+    objects: list[LesionObject] = []
+    for candidate, kind in kept:
+        if kind is None:
+            continue
+        label = len(objects) + 1
+        array[candidate.mask] = label
+        sure, reasons = confidence(candidate, cutoff.value, cutoff.reference, cutoff.scale)
+        objects.append(LesionObject(label, kind, sure, reasons))
+    names = {o.label: f"lesion_{o.label}" for o in objects}
+    return LabelMap(exam.image.with_array(array), names), tuple(objects)

@@ -1,0 +1,189 @@
+"""Measurements of lesions, bones and the whole exam: value, unit, doubt, or the reason there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from marrowscope.anatomy.types import Exam
+from marrowscope.labelmap import BoolArray
+from marrowscope.lesion.objects import CONNECTIVITY
+from marrowscope.lesion.reference import muscle_brightness
+from marrowscope.lesion.types import LesionKind, Objects, Verdict
+from marrowscope.measurement import Measurement
+from marrowscope.study import Role
+from marrowscope.volume import AnyArray
+
+MM3_PER_CM3 = 1000.0
+INTERVAL_BASIS = "plausible thresholds"
+
+
+def lesion_measurements(objects: Objects, label: int) -> tuple[Measurement, ...]:
+    """Everything the exam allows for one lesion.
+
+    Args:
+        objects: detection's (or the edited) result.
+        label: the lesion's value in ``objects.lesions``.
+    """
+    mask = np.asarray(objects.lesions.volume.array == label)
+    exam = objects.exam
+    return (
+        _volume(objects, mask),
+        _extent(exam, mask),
+        _depth(objects, mask),
+        _brightness(objects, mask),
+        _over_muscle(objects, mask),
+        *_t1(objects, mask),
+        _opposed_drop(exam, mask),
+        _fat_fraction(exam, mask),
+        _adc(exam, mask),
+    )
+
+
+def _volume(objects: Objects, mask: BoolArray) -> Measurement:
+    voxel = objects.exam.image.voxel_volume_mm3 / MM3_PER_CM3
+    value = float(mask.sum()) * voxel
+    low, high = _volume_interval(objects, mask)
+    interval = (min(value, low * voxel), max(value, high * voxel))
+    return Measurement.of("volume", value, "cm3", interval, INTERVAL_BASIS)
+
+
+def _volume_interval(objects: Objects, mask: BoolArray) -> tuple[float, float]:
+    """Voxel counts at the strict and at the lenient threshold (the lenient one grown from the lesion)."""
+    evidence = objects.evidence.array
+    strict = float((mask & (evidence >= objects.cutoff_high)).sum())
+    rivals = objects.lesions.mask() & ~mask
+    room = objects.anatomy.bones.mask() & ~rivals & ((evidence >= objects.cutoff_low) | mask)
+    near = ndimage.binary_dilation(mask, CONNECTIVITY, iterations=3) & room
+    lenient = ndimage.binary_propagation(mask, structure=CONNECTIVITY, mask=near)
+    return strict, float(lenient.sum())
+
+
+def _extent(exam: Exam, mask: BoolArray) -> Measurement:
+    points = exam.image.to_world(np.argwhere(mask))
+    if len(points) > 1:
+        _, _, axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
+        along = points @ axes[0]
+        span = float(along.max() - along.min())
+    else:
+        span = 0.0
+    return Measurement.of("greatest_extent", span + min(exam.image.spacing), "mm")
+
+
+def _depth(objects: Objects, mask: BoolArray) -> Measurement:
+    depth = objects.anatomy.depth_mm
+    if depth is None:
+        return Measurement.not_assessable("depth_from_joint", "mm", "the joint surface was not found at this site")
+    return Measurement.of("depth_from_joint", float(np.max(depth.array[mask])), "mm")
+
+
+def _brightness(objects: Objects, mask: BoolArray) -> Measurement:
+    if objects.reference is None:
+        return Measurement.not_assessable("fluid_over_reference", "1", "no reference marrow")
+    value = float(np.median(objects.exam.image.array[mask])) / max(objects.reference.median, 1e-6)
+    return Measurement.of("fluid_over_reference", value, "1")
+
+
+def _over_muscle(objects: Objects, mask: BoolArray) -> Measurement:
+    muscle = objects.reference.muscle if objects.reference else None
+    if muscle is None:
+        return Measurement.not_assessable("fluid_over_muscle", "1", "muscle could not be found (needs T1)")
+    return Measurement.of("fluid_over_muscle", float(np.median(objects.exam.image.array[mask])) / muscle, "1")
+
+
+def _t1(objects: Objects, mask: BoolArray) -> tuple[Measurement, ...]:
+    t1 = objects.exam.companion(Role.T1)
+    if t1 is None or not t1.covered[mask].any():
+        why = "no usable T1 series covers the lesion"
+        return tuple(Measurement.not_assessable(c, "1", why) for c in ("t1_over_muscle", "t1_over_reference"))
+    value = float(np.median(t1.volume.array[mask & t1.covered]))
+    return _t1_muscle(objects, value, t1.volume.array), _t1_reference(objects, value, t1.volume.array)
+
+
+def _t1_muscle(objects: Objects, value: float, t1: AnyArray) -> Measurement:
+    muscle = muscle_brightness(objects.exam, objects.anatomy, on=t1)
+    if muscle is None or muscle <= 0:
+        return Measurement.not_assessable("t1_over_muscle", "1", "muscle could not be found")
+    return Measurement.of("t1_over_muscle", value / muscle, "1")
+
+
+def _t1_reference(objects: Objects, value: float, t1: AnyArray) -> Measurement:
+    if objects.reference is None:
+        return Measurement.not_assessable("t1_over_reference", "1", "no reference marrow")
+    normal = float(np.median(t1[objects.reference.mask.mask()]))
+    if normal <= 0:
+        return Measurement.not_assessable("t1_over_reference", "1", "reference marrow is not covered by T1")
+    return Measurement.of("t1_over_reference", value / normal, "1")
+
+
+def _opposed_drop(exam: Exam, mask: BoolArray) -> Measurement:
+    inside, opposed = exam.companion(Role.IN_PHASE), exam.companion(Role.OPPOSED_PHASE)
+    if inside is None or opposed is None:
+        return Measurement.not_assessable("opposed_phase_drop", "%", "needs in-phase and opposed-phase images")
+    before = float(np.median(inside.volume.array[mask]))
+    if before <= 0:
+        return Measurement.not_assessable("opposed_phase_drop", "%", "the lesion is not covered")
+    return Measurement.of("opposed_phase_drop", 100 * (1 - float(np.median(opposed.volume.array[mask])) / before), "%")
+
+
+def _fat_fraction(exam: Exam, mask: BoolArray) -> Measurement:
+    fat, water = exam.companion(Role.FAT), exam.companion(Role.WATER)
+    if fat is None or water is None:
+        return Measurement.not_assessable("fat_fraction", "%", "needs Dixon fat and water images")
+    f, w = float(np.median(fat.volume.array[mask])), float(np.median(water.volume.array[mask]))
+    if f + w <= 0:
+        return Measurement.not_assessable("fat_fraction", "%", "the lesion is not covered")
+    return Measurement.of("fat_fraction", 100 * f / (f + w), "%")
+
+
+def _adc(exam: Exam, mask: BoolArray) -> Measurement:
+    adc = exam.companion(Role.ADC)
+    if adc is None:
+        return Measurement.not_assessable("adc", "10*-6.mm2/s", "needs an ADC map")
+    return Measurement.of("adc", float(np.median(adc.volume.array[mask])), "10*-6.mm2/s")
+
+
+def counted(objects: Objects) -> BoolArray:
+    """Every edema voxel that counts: edema objects nobody rejected."""
+    labels = [o.label for o in objects.objects if o.kind is LesionKind.EDEMA and o.verdict is not Verdict.REJECTED]
+    return np.isin(objects.lesions.volume.array, labels)
+
+
+def bone_measurements(objects: Objects, code: str) -> tuple[Measurement, ...]:
+    """Volume of a bone's searched marrow, of the edema in it, and its share."""
+    bone = objects.anatomy.bones.mask(code)
+    voxel = objects.exam.image.voxel_volume_mm3 / MM3_PER_CM3
+    edema = float((bone & counted(objects)).sum())
+    total = float(bone.sum())
+    blocked = float((bone & objects.exam.unusable).sum())
+    volume = Measurement.of("marrow_volume", total * voxel, "cm3")
+    if objects.reference is None or total == 0 or blocked == total:
+        why = "no usable marrow of this bone in view"
+        missing = (
+            Measurement.not_assessable("edema_volume", "cm3", why),
+            Measurement.not_assessable("edema_share", "%", why),
+        )
+        return (volume, *missing)
+    share = Measurement.of("edema_share", 100 * edema / total, "%")
+    return volume, Measurement.of("edema_volume", edema * voxel, "cm3"), share
+
+
+def total_measurements(objects: Objects) -> tuple[Measurement, ...]:
+    """Exam-wide edema volume (with interval) and number of edema lesions."""
+    if objects.reference is None:
+        why = "no reference marrow: lesions were not searched for"
+        return (
+            Measurement.not_assessable("edema_volume", "cm3", why),
+            Measurement.not_assessable("lesion_count", "1", why),
+        )
+    parts = [
+        _volume(objects, np.asarray(objects.lesions.volume.array == o.label))
+        for o in objects.objects
+        if o.kind is LesionKind.EDEMA and o.verdict is not Verdict.REJECTED
+    ]
+    value = sum(m.value or 0.0 for m in parts)
+    interval = (sum(m.low or 0.0 for m in parts), sum(m.high or 0.0 for m in parts))
+    return (
+        Measurement.of("edema_volume", value, "cm3", interval, INTERVAL_BASIS),
+        Measurement.of("lesion_count", float(len(parts)), "1"),
+    )

@@ -1,0 +1,109 @@
+"""From a mask of bright marrow to lesion objects: what stays, what is kept out, how sure each one is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from marrowscope.labelmap import BoolArray
+from marrowscope.lesion.settings import setting
+from marrowscope.lesion.types import LesionKind
+from marrowscope.volume import AnyArray, FloatArray, Volume
+
+CONNECTIVITY = ndimage.generate_binary_structure(3, 2)
+"""Voxels that share a face or an edge are one object; corners alone do not join."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One connected object before it is judged.
+
+    Attributes:
+        mask: bool on the grid. volume_mm3: its volume. plateau: 90th percentile of its brightness.
+        extent_mm: principal extents (longest first), 4 standard deviations of the voxel positions.
+        sharpness: share of its contrast gained across its one-voxel edge.
+        rim_share: share of its voxels that lie in the uncertain rim's neighbourhood.
+    """
+
+    mask: BoolArray
+    volume_mm3: float
+    plateau: float
+    extent_mm: tuple[float, float, float]
+    sharpness: float
+    rim_share: float
+
+
+def candidates(bright: BoolArray, image: Volume, reference: float, rim: BoolArray) -> list[Candidate]:
+    """Connected objects of ``bright``, largest first, those under the minimum volume left out."""
+    labels, count = ndimage.label(bright, structure=CONNECTIVITY)
+    smallest = setting("threshold", "minimum_volume") / image.voxel_volume_mm3
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    found = [_describe(labels == n, image, reference, rim) for n in range(1, count + 1) if sizes[n] >= smallest]
+    return sorted(found, key=lambda c: (-c.volume_mm3, tuple(np.argwhere(c.mask)[0])))
+
+
+def _describe(mask: BoolArray, image: Volume, reference: float, rim: BoolArray) -> Candidate:
+    values = image.array[mask]
+    near_rim = ndimage.binary_dilation(rim) & mask
+    plateau = float(np.percentile(values, 90))
+    return Candidate(
+        mask=mask,
+        volume_mm3=float(mask.sum()) * image.voxel_volume_mm3,
+        plateau=plateau,
+        extent_mm=_extents(mask, image),
+        sharpness=_sharpness(mask, image.array, reference, plateau),
+        rim_share=float(near_rim.sum() / mask.sum()),
+    )
+
+
+def _extents(mask: BoolArray, image: Volume) -> tuple[float, float, float]:
+    points = image.to_world(np.argwhere(mask))
+    spread: FloatArray = np.diag(np.square(image.spacing)) / 12
+    if len(points) > 1:
+        spread = spread + np.cov(points.T)
+    a, b, c = 4 * np.sqrt(np.maximum(np.sort(np.linalg.eigvalsh(spread))[::-1], 0))
+    return float(a), float(b), float(c)
+
+
+def _sharpness(mask: BoolArray, array: AnyArray, reference: float, plateau: float) -> float:
+    shell = ndimage.binary_dilation(mask) & ~mask
+    edge = mask & ~ndimage.binary_erosion(mask)
+    if not shell.any() or plateau <= reference:
+        return 0.0
+    return float((np.median(array[edge]) - np.median(array[shell])) / (plateau - reference))
+
+
+def kind_of(candidate: Candidate, reference: float, fluid: float | None) -> LesionKind | None:
+    """Edema, cyst, or None for a vessel.
+
+    Args:
+        candidate: the object. reference: normal marrow's brightness. fluid: joint fluid's, if known.
+    """
+    long, middle, _ = candidate.extent_mm
+    thin = middle <= setting("vessel", "largest_width_mm")
+    if thin and long >= setting("vessel", "elongation") * middle:
+        return None
+    if fluid is not None:
+        bright = candidate.plateau - reference >= setting("cyst", "fluid_share") * (fluid - reference)
+        small = candidate.volume_mm3 <= setting("cyst", "largest_volume")
+        if bright and small and candidate.sharpness >= setting("cyst", "sharpness"):
+            return LesionKind.CYST
+    return LesionKind.EDEMA
+
+
+def confidence(candidate: Candidate, cutoff: float, reference: float, scale: float) -> tuple[float, tuple[str, ...]]:
+    """Chance that a reader would call it a lesion, with what raised or lowered it (a judgement scale).
+
+    Args:
+        candidate: the object. cutoff: relative brightness at which marrow counts as bright.
+        reference, scale: as in ``lesion/data/detection.yaml``.
+    """
+    contrast = (candidate.plateau - reference) / scale / cutoff
+    size = np.log2(candidate.volume_mm3 / setting("threshold", "minimum_volume"))
+    score = -1.6 + 1.2 * (contrast - 1) + 0.45 * size - 1.5 * candidate.rim_share
+    reasons = [f"brightest part {contrast:.1f} times the cut-off"]
+    if candidate.rim_share > 0.5:
+        reasons.append("mostly at the cortex, where partial volume can look bright")
+    return float(1 / (1 + np.exp(-score))), tuple(reasons)

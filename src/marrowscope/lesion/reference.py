@@ -1,0 +1,115 @@
+"""Normal marrow found automatically, and checked against muscle before anything is judged by it."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from marrowscope.anatomy.types import Anatomy, Exam
+from marrowscope.labelmap import BoolArray, LabelMap
+from marrowscope.lesion.settings import setting
+from marrowscope.lesion.types import Reference
+from marrowscope.study import Role
+from marrowscope.volume import AnyArray
+
+MAD_TO_SD = 1.4826
+"""Median absolute deviation to standard deviation of a normal distribution."""
+
+REFERENCE_HALF_WIDTH_SD = 1.5
+"""Reference voxels lie this close to the mode of marrow brightness."""
+
+BODY_SHARE = 0.15
+"""Body = brighter than this share of the 99th percentile on T1, or on the fluid image without T1."""
+
+
+def find_reference(exam: Exam, anatomy: Anatomy) -> Reference | None:
+    """The main mode of marrow brightness away from the cortex, or None when too little marrow is left.
+
+    The mode (half-sample mode, Bickel and Fruehwirth 2006) is robust up to about half of the marrow being
+    edematous; beyond that the comparison with muscle is what tells.
+    """
+    interior = _interior(exam, anatomy)
+    values = exam.image.array[interior]
+    if values.size < setting("reference", "minimum_voxels"):
+        return None
+    mode = half_sample_mode(values)
+    spread = _lower_spread(values, mode)
+    mask = interior & (np.abs(exam.image.array - mode) <= REFERENCE_HALF_WIDTH_SD * spread)
+    chosen = exam.image.array[mask]
+    muscle = muscle_brightness(exam, anatomy)
+    trusted, reason = _judge(float(np.median(chosen)), muscle)
+    label = LabelMap.from_masks(exam.image, {"reference": mask})
+    return Reference(label, float(np.median(chosen)), spread, muscle, trusted, reason)
+
+
+def half_sample_mode(values: AnyArray) -> float:
+    """Mode of a sample by repeatedly keeping its densest half (Bickel and Fruehwirth 2006)."""
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    while ordered.size > 3:
+        half = (ordered.size + 1) // 2
+        widths = ordered[half - 1 :] - ordered[: ordered.size - half + 1]
+        start = int(np.argmin(widths))
+        ordered = ordered[start : start + half]
+    return float(np.median(ordered))
+
+
+def _lower_spread(values: AnyArray, mode: float) -> float:
+    """Standard deviation of normal marrow from the side of the mode that edema does not touch."""
+    below = mode - values[values <= mode]
+    spread = MAD_TO_SD * float(np.median(below)) if below.size else 0.0
+    return max(spread, 1e-3 * abs(mode), 1e-6)
+
+
+def _interior(exam: Exam, anatomy: Anatomy) -> BoolArray:
+    marrow = anatomy.bones.mask() & ~exam.unusable
+    spacing = np.array(exam.image.spacing)
+    spacing[exam.image.slice_axis] = 1e3  # depth is judged inside the slice: slices are millimetres apart
+    depth = ndimage.distance_transform_edt(anatomy.bones.mask(), sampling=spacing)
+    for limit in (setting("reference", "interior_mm"), 0.0):
+        interior = np.asarray(marrow & (depth > limit))
+        if interior.sum() >= setting("reference", "minimum_voxels"):
+            return interior
+    return np.asarray(marrow)
+
+
+def muscle_brightness(exam: Exam, anatomy: Anatomy, on: AnyArray | None = None) -> float | None:
+    """Brightness of muscle: tissue outside bone that is dark on T1 (needs T1), its main mode.
+
+    Args:
+        exam, anatomy: what was searched. on: the image it is read on, the fluid image by default.
+
+    None without T1: on the fluid series alone muscle cannot be told from other soft tissue with certainty.
+    """
+    t1 = exam.companion(Role.T1)
+    if t1 is None:
+        return None
+    outside = t1.covered & ~ndimage.binary_dilation(anatomy.bones.mask(), iterations=2)
+    brightness = t1.volume.array
+    body = outside & (brightness > BODY_SHARE * np.percentile(brightness[outside], 99))
+    if body.sum() < setting("reference", "minimum_voxels"):
+        return None
+    limit = otsu(brightness[body])
+    muscle = ndimage.binary_erosion(body & (brightness < limit), iterations=1)
+    if muscle.sum() < setting("reference", "minimum_voxels"):
+        return None
+    return half_sample_mode((exam.image.array if on is None else on)[muscle])
+
+
+def otsu(values: AnyArray, bins: int = 128) -> float:
+    """Otsu's threshold (1979): the cut with the largest variance between the two classes."""
+    counts, edges = np.histogram(values, bins=bins)
+    centres = (edges[:-1] + edges[1:]) / 2
+    weight = np.cumsum(counts) / counts.sum()
+    mean = np.cumsum(counts * centres) / counts.sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = (mean[-1] * weight - mean) ** 2 / (weight * (1 - weight))
+    return float(centres[int(np.nanargmax(np.where(np.isfinite(between), between, -1.0)))])
+
+
+def _judge(reference: float, muscle: float | None) -> tuple[bool, str]:
+    if muscle is None:
+        return False, "reference marrow could not be compared with muscle (no T1, or no muscle in view)"
+    ratio = reference / max(muscle, 1e-6)
+    if ratio > setting("reference", "muscle_ratio_limit"):
+        return False, f"reference marrow is {ratio:.1f} times as bright as muscle: it may itself be abnormal"
+    return True, f"reference marrow is {ratio:.2f} times as bright as muscle"

@@ -1,0 +1,140 @@
+"""The results folder: the one writer and the one reader. Whole or absent: written aside, then renamed.
+
+index.html  report.pdf  impression.txt  patient.html  assessment.json  measurements.csv
+masks/{bones,regions,lesions,reference}.nii.gz   figures/*.png   dicom/   fhir/bundle.json   run.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marrowscope.assessment import Assessment, from_json, to_json
+from marrowscope.errors import ResultsError, UsageError
+
+if TYPE_CHECKING:
+    from marrowscope.labelmap import LabelMap
+
+ASSESSMENT = "assessment.json"
+RUN = "run.json"
+MASKS = ("bones", "regions", "lesions", "reference")
+"""Label maps of ``masks/``, each on the fluid input's own grid, axis order and affine."""
+
+FileWriter = Callable[[Path], None]
+"""Writes one part of the folder below the given directory."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """A whole results folder that was read.
+
+    Attributes:
+        folder: where it is. assessment: what it says. run: ``run.json`` (hashes, versions, settings, seconds).
+    """
+
+    folder: Path
+    assessment: Assessment
+    run: Mapping[str, Any]
+
+    def mask(self, name: str) -> LabelMap:
+        """One of :data:`MASKS`, with its names from ``run.json``.
+
+        Raises:
+            ResultsError: the folder has no such mask.
+        """
+        from marrowscope.labelmap import LabelMap
+        from marrowscope.study.nifti import read_nifti
+
+        path = self.folder / "masks" / f"{name}.nii.gz"
+        if not path.is_file():
+            raise ResultsError(f"no masks/{name}.nii.gz in {self.folder.name}", "a results folder made from images")
+        volume = read_nifti(path).volume
+        names = {int(k): str(v) for k, v in self.run["labels"][name].items()}
+        return LabelMap(volume.with_array(volume.array.astype("uint16")), names)
+
+
+def write_folder(out: Path, writers: Mapping[str, FileWriter], *, replace_existing: bool = True) -> Path:
+    """Run every writer in a temporary folder beside ``out``, then put it in place in one rename.
+
+    Args:
+        out: the folder to make. A results folder already there is replaced; anything else is left alone.
+        writers: part name to the function that writes it.
+        replace_existing: False refuses when ``out`` exists.
+
+    Raises:
+        UsageError: ``out`` exists and is not a results folder.
+    """
+    _check_target(out, replace_existing)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        for write in writers.values():
+            write(aside)
+        aside.chmod(0o755)
+        _swap(aside, out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return out
+
+
+def _check_target(out: Path, replace_existing: bool) -> None:
+    if not out.exists():
+        return
+    if out.is_dir() and not any(out.iterdir()):
+        return
+    if not out.is_dir() or not (out / ASSESSMENT).is_file() or not replace_existing:
+        raise UsageError(f"{out.name} exists and is not a results folder", "a new folder name", "choose another -o")
+
+
+def _swap(aside: Path, out: Path) -> None:
+    if out.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
+        out.rename(old / "was")
+        aside.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        aside.rename(out)
+
+
+def write_text(folder: Path, name: str, text: str) -> None:
+    """One UTF-8 file below ``folder``, its parents made, with plain newlines."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_assessment(folder: Path, assessment: Assessment) -> None:
+    """``assessment.json``."""
+    write_text(folder, ASSESSMENT, to_json(assessment))
+
+
+def write_run(folder: Path, run: Mapping[str, Any]) -> None:
+    """``run.json``, with the SHA-256 of every other file of the folder."""
+    files = {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name != RUN
+    }
+    write_text(folder, RUN, json.dumps({**run, "files": files}, indent=2, sort_keys=True) + os.linesep)
+
+
+def read_results(folder: Path) -> Results:
+    """A results folder.
+
+    Raises:
+        ResultsError: absent, partial, or of another version.
+    """
+    for name in (ASSESSMENT, RUN):
+        if not (folder / name).is_file():
+            raise ResultsError(
+                f"no {name} in {folder.name}", "a folder written by marrowscope", "assess the study again"
+            )
+    assessment = from_json((folder / ASSESSMENT).read_text(encoding="utf-8"))
+    return Results(folder, assessment, json.loads((folder / RUN).read_text(encoding="utf-8")))
