@@ -20,7 +20,10 @@ from marrowscope.assessment import Assessment, from_json, to_json
 from marrowscope.errors import ResultsError, UsageError
 
 if TYPE_CHECKING:
+    from marrowscope.assessment.pipeline import Assessed
+    from marrowscope.errors import InputError
     from marrowscope.labelmap import LabelMap
+    from marrowscope.study import Study
 
 ASSESSMENT = "assessment.json"
 RUN = "run.json"
@@ -101,6 +104,26 @@ def _swap(aside: Path, out: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
     else:
         aside.rename(out)
+
+
+def write_results(out: Path, assessed: Assessed, settings: Mapping[str, Any], seconds: Mapping[str, float]) -> Path:
+    """The whole folder of design section 4 for one assessed study (or intake).
+
+    Args:
+        out: where. assessed: what ``assess`` returned. settings: the request. seconds: time a stage.
+    """
+    run = {"settings": dict(settings), "seconds": {k: round(v, 3) for k, v in seconds.items()}}
+    writers: dict[str, FileWriter] = {
+        "assessment": lambda folder: write_assessment(folder, assessed.assessment),
+        "run": lambda folder: write_run(folder, run),
+    }
+    return write_folder(out, writers)
+
+
+def write_inspection(out: Path, study: Study, refusal: InputError) -> Path:
+    """What was read and why it was refused: ``index.html`` and ``inspection.json``, no assessment."""
+    found = {"refusal": refusal.to_dict(), "series": [s.description for s in study.series]}
+    return write_folder(out, {"inspection": lambda f: write_text(f, "inspection.json", json.dumps(found, indent=2))})
 
 
 def write_text(folder: Path, name: str, text: str) -> None:

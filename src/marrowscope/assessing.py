@@ -1,0 +1,117 @@
+"""One study to one results folder: the job that the command line, the web app, the listener and a cohort all run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from marrowscope.errors import ExitCode, NoFluidSeriesError, UsageError
+from marrowscope.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from marrowscope.assessment.types import Assessment
+    from marrowscope.reasoning.intake import Intake
+
+
+@dataclass(frozen=True)
+class AssessRequest:
+    """What to assess; plain strings, so that it can wait in a queue.
+
+    Attributes:
+        study: folder, zip or file; empty when ``series`` names the files.
+        series: role to NIfTI file.
+        site, side: overrides of the study's own guess, or empty.
+        bones: mask to search. intake: intake file. prior: results folder of an earlier visit.
+    """
+
+    study: str = ""
+    series: Mapping[str, str] = field(default_factory=dict)
+    site: str = ""
+    side: str = ""
+    bones: str = ""
+    intake: str = ""
+    prior: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`."""
+        return cls(**data)
+
+
+def assess_to(request: AssessRequest, out: Path, progress: Progress = silent) -> ExitCode:
+    """Read, assess and write one results folder, whole or not at all.
+
+    Returns:
+        DONE, or PARTLY_NOT_ASSESSABLE when the assessment lists something that was not assessed.
+
+    Raises:
+        NoFluidSeriesError: refused; an inspection folder is written first. Other MarrowscopeErrors as they come.
+    """
+    from marrowscope.assessment.pipeline import assess
+    from marrowscope.results import write_inspection, write_results
+    from marrowscope.study import read_study
+
+    if not request.study and not request.series:
+        raise UsageError("neither a study nor --series", "one of them", "marrowscope assess STUDY -o OUT")
+    clock = StageClock(progress)
+    clock("reading", 0, 1)
+    files = {role: Path(name) for role, name in request.series.items()}
+    study = read_study(Path(request.study) if request.study else None, series=files or None)
+    clock("reading", 1, 1)
+    try:
+        assessed = assess(
+            study,
+            request.site or None,
+            request.side or None,
+            Path(request.bones) if request.bones else None,
+            _intake(request),
+            _prior(request),
+            progress=clock,
+        )
+    except NoFluidSeriesError as refusal:
+        write_inspection(out, study, refusal)
+        raise
+    clock("writing", 0, 1)
+    write_results(out, assessed, request.to_dict(), clock.seconds)
+    clock("writing", 1, 1)
+    return ExitCode.PARTLY_NOT_ASSESSABLE if assessed.assessment.not_assessed else ExitCode.DONE
+
+
+class StageClock:
+    """A Progress that passes on what it hears and keeps the seconds each stage took."""
+
+    def __init__(self, onward: Progress) -> None:
+        self._onward = onward
+        self._last = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Time since the last call belongs to ``stage``, unless it only begins."""
+        now = time.perf_counter()
+        if done > 0:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
+        self._last = now
+        self._onward(stage, done, total)
+
+
+def _intake(request: AssessRequest) -> Intake | None:
+    if not request.intake:
+        return None
+    from marrowscope.reasoning.intake import Intake
+
+    return Intake.load(Path(request.intake))
+
+
+def _prior(request: AssessRequest) -> Assessment | None:
+    if not request.prior:
+        return None
+    from marrowscope.results import read_results
+
+    return read_results(Path(request.prior)).assessment
