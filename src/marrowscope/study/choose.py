@@ -1,0 +1,66 @@
+"""Which of several candidates is used: a stated order, never chance."""
+
+from __future__ import annotations
+
+from marrowscope.errors import NoFluidSeriesError
+from marrowscope.measurement import Severity
+from marrowscope.study.types import Role, SequenceClass, Series, Study
+
+_CLASS_ORDER = (
+    SequenceClass.STIR,
+    SequenceClass.T2_FS,
+    SequenceClass.DIXON_WATER,
+    SequenceClass.PD_FS,
+    SequenceClass.UNKNOWN,
+)
+"""Fluid classes by how plainly edema stands out against fatty marrow (STIR and T2 before PD)."""
+
+
+def rank(series: tuple[Series, ...], plane: str | None = None) -> tuple[Series, ...]:
+    """Candidates of one role, best first.
+
+    The order: not refused by QC; in the plane asked for; fewest QC warnings; class (STIR, T2-FS,
+    Dixon water, PD-FS, unknown); finest voxels; series number; uid.
+    """
+
+    def key(s: Series) -> tuple[bool, bool, int, int, float, int, str]:
+        warnings = sum(check.severity is Severity.WARNING for check in s.qc)
+        order = _CLASS_ORDER.index(s.sequence_class) if s.sequence_class in _CLASS_ORDER else len(_CLASS_ORDER)
+        number = s.number if s.number is not None else 0
+        off_plane = plane is not None and s.plane != plane
+        return (not s.usable, off_plane, warnings, order, round(s.volume.voxel_volume_mm3, 3), number, s.uid)
+
+    return tuple(sorted(series, key=key))
+
+
+def require_fluid(study: Study, plane: str | None = None) -> Series:
+    """The fluid series lesions are sized on.
+
+    Raises:
+        NoFluidSeriesError: no series of role ``fluid`` passes its quality checks; the message names the
+            nearest ones and why each is not usable.
+    """
+    candidates = rank(tuple(s for s in study.series if s.role is Role.FLUID), plane)
+    usable = next((s for s in candidates if s.usable), None)
+    if usable is not None:
+        return usable
+    raise NoFluidSeriesError(
+        f"no usable fat-suppressed fluid-sensitive series: {nearest(study)}",
+        "a STIR, a fat-suppressed T2 or PD spin echo, or a T2 Dixon water image before contrast",
+        "add that series to the study, or name it with --series fluid=FILE",
+    )
+
+
+def nearest(study: Study, count: int = 3) -> str:
+    """The series nearest to a usable fluid series, and what each lacks, in words."""
+    order = (Role.FLUID, Role.T2_NOFS, Role.FLUID_GRE, Role.WATER, Role.T1_CONTRAST_FS)
+    near = sorted((s for s in study.series if s.role in order), key=lambda s: (order.index(s.role), s.number or 0))
+    if not near:
+        return "none comes near" if study.series else "nothing in it could be read as a volume"
+    return "; ".join(f"series {s.number if s.number is not None else s.uid}: {_lacks(s)}" for s in near[:count])
+
+
+def _lacks(series: Series) -> str:
+    if series.role is Role.FLUID:
+        return ", ".join(check.message for check in series.refused)
+    return series.reasons[0].text if series.reasons else str(series.role)

@@ -1,0 +1,194 @@
+"""One image slice as its header describes it, whatever the object: classic single-frame or enhanced multi-frame."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from marrowscope.study import limits
+from marrowscope.study.guard import RefusedInputError
+from marrowscope.study.header import DicomFile, Header
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+_DICOMDIR_CLASS: Final = "1.2.840.10008.1.3.10"
+_SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
+_RAW_LIKE: Final = ("1.2.840.10008.5.1.4.1.1.66", "1.2.840.10008.5.1.4.1.1.4.2", "1.2.840.10008.5.1.4.1.1.9")
+_VOLUME_MODALITIES: Final = frozenset(("MR", "CT"))
+_RADIOGRAPH_MODALITIES: Final = frozenset(("CR", "DX", "DR", "RG"))
+_SIEMENS_B_VALUE: Final = (0x0019, 0x100C)
+_PHILIPS_B_VALUE: Final = (0x2001, 0x1003)
+_GE_B_VALUE: Final = (0x0043, 0x1039)
+_GE_B_OFFSET: Final = 1_000_000_000
+"""GE adds 10^9 to a b-value that varies within the series."""
+_B_IN_SEQUENCE_NAME: Final = re.compile(r"(?:^|[*_])b(\d{1,5})(?:t|$|#|_)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The facts that place one frame in a volume and tell it from its neighbours.
+
+    Attributes:
+        source: the file it lies in.
+        index: 0-based frame inside the file.
+        of: frames in the file; None for a single-frame instance.
+        orientation: row cosines then column cosines, LPS.
+        position: centre of the first pixel, LPS mm.
+        spacing: (between rows, between columns) in mm.
+        kind: words of the image type that tell images of one place apart (water, fat, phase ...).
+        slope, intercept: stored value to displayed value.
+    """
+
+    source: DicomFile
+    index: int
+    of: int | None
+    modality: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_uid: str
+    series_uid: str
+    frame_of_reference_uid: str
+    series_number: int | None
+    instance_number: int | None
+    rows: int
+    columns: int
+    orientation: tuple[float, ...]
+    position: tuple[float, ...]
+    spacing: tuple[float, float]
+    thickness_mm: float | None
+    kind: tuple[str, ...]
+    echo_time_ms: float | None
+    inversion_time_ms: float | None
+    b_value: float | None
+    temporal_position: int | None
+    acquisition_number: int | None
+    slope: float
+    intercept: float
+
+
+def frames_of(dicom: DicomFile) -> Iterator[Frame]:
+    """The frames of a file.
+
+    Raises:
+        RefusedInputError: not an image, not MR or CT, a mosaic, a colour or secondary capture, or without geometry.
+    """
+    root = Header(dicom.dataset)
+    _refuse_non_image(dicom, root)
+    count = root.integer("NumberOfFrames")
+    per_frame = root.items("PerFrameFunctionalGroupsSequence")
+    if not per_frame:
+        if count is not None and count > 1:
+            raise RefusedInputError(
+                "multiframe_without_geometry", f"{count} frames without functional groups", "enhanced MR or CT"
+            )
+        yield _frame(dicom, root, 0, None)
+        return
+    if count is not None and count != len(per_frame):
+        raise RefusedInputError(
+            "frame_count_conflict", f"{count} frames declared but {len(per_frame)} described", "one group a frame"
+        )
+    if len(per_frame) > limits.MAX_FRAMES:
+        raise RefusedInputError("too_many_frames", f"{len(per_frame)} frames", f"{limits.MAX_FRAMES} at most")
+    shared = [item for group in root.items("SharedFunctionalGroupsSequence") for item in _macros(group)]
+    for index, group in enumerate(per_frame):
+        yield _frame(dicom, Header(*_macros(group), *shared, dicom.dataset), index, len(per_frame))
+
+
+def frame_header(frame: Frame) -> Header:
+    """The value lookup of a frame: its functional groups, the shared ones, then the instance."""
+    root = Header(frame.source.dataset)
+    if frame.of is None:
+        return root
+    shared = [item for group in root.items("SharedFunctionalGroupsSequence") for item in _macros(group)]
+    return Header(*_macros(root.items("PerFrameFunctionalGroupsSequence")[frame.index]), *shared, frame.source.dataset)
+
+
+def _macros(group: Dataset) -> list[Dataset]:
+    """The items of every functional group macro of a frame (each macro is a sequence of one item)."""
+    header = Header(group)
+    return [item for element in group if element.VR == "SQ" for item in header.items(element.tag)]
+
+
+def _refuse_non_image(dicom: DicomFile, root: Header) -> None:
+    sop_class = root.text("SOPClassUID")
+    if sop_class == _DICOMDIR_CLASS or "DirectoryRecordSequence" in dicom.dataset:
+        raise RefusedInputError("dicomdir", "a DICOMDIR, which is not needed", "image files")
+    modality = root.text("Modality").upper()
+    if dicom.pixels is None or "Rows" not in dicom.dataset:
+        raise RefusedInputError("no_pixels", f"a {modality or 'DICOM'} object without pixels", "images")
+    if sop_class.startswith(_SECONDARY_CAPTURE):
+        raise RefusedInputError("secondary_capture", "a secondary capture (a screenshot or a scan)", "original images")
+    if modality in _RADIOGRAPH_MODALITIES:
+        raise RefusedInputError("radiograph", "a radiograph: shown to readers, not measured here", "MR or CT slices")
+    if modality not in _VOLUME_MODALITIES or sop_class.startswith(_RAW_LIKE):
+        raise RefusedInputError("not_mr_or_ct", f"an object of modality {modality or 'unknown'}", "MR or CT images")
+    if (root.integer("SamplesPerPixel") or 1) != 1:
+        raise RefusedInputError("colour_image", "a colour image (a screenshot or a colour map)", "grey values")
+    if "MOSAIC" in root.words("ImageType"):
+        raise RefusedInputError(
+            "mosaic", "a Siemens mosaic: many slices tiled in one frame", "one slice a frame",
+            "export as enhanced MR or with mosaic off",
+        )  # fmt: skip
+
+
+def _frame(dicom: DicomFile, header: Header, index: int, of: int | None) -> Frame:
+    orientation, position, spacing = _placement(header)
+    slope, intercept = header.number("RescaleSlope"), header.number("RescaleIntercept")
+    echo = header.number("EffectiveEchoTime")
+    inversion = header.number("InversionTimes")
+    temporal = header.integer("TemporalPositionIndex")
+    acquisition = header.integer("FrameAcquisitionNumber")
+    return Frame(
+        source=dicom,
+        index=index,
+        of=of,
+        modality=header.text("Modality").upper(),
+        sop_class_uid=header.text("SOPClassUID"),
+        sop_instance_uid=header.text("SOPInstanceUID"),
+        study_uid=header.text("StudyInstanceUID"),
+        series_uid=header.text("SeriesInstanceUID"),
+        frame_of_reference_uid=header.text("FrameOfReferenceUID"),
+        series_number=header.integer("SeriesNumber"),
+        instance_number=index + 1 if of is not None else header.integer("InstanceNumber"),
+        rows=header.integer("Rows") or 0,
+        columns=header.integer("Columns") or 0,
+        orientation=orientation,
+        position=position,
+        spacing=spacing,
+        thickness_mm=header.number("SliceThickness"),
+        kind=header.words("FrameType") or header.words("ImageType"),
+        echo_time_ms=echo if echo is not None else header.number("EchoTime"),
+        inversion_time_ms=inversion if inversion is not None else header.number("InversionTime"),
+        b_value=_b_value(header),
+        temporal_position=temporal if temporal is not None else header.integer("TemporalPositionIdentifier"),
+        acquisition_number=acquisition if acquisition is not None else header.integer("AcquisitionNumber"),
+        slope=1.0 if slope is None else slope,
+        intercept=0.0 if intercept is None else intercept,
+    )
+
+
+def _placement(header: Header) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, float]]:
+    orientation = header.numbers("ImageOrientationPatient")
+    position = header.numbers("ImagePositionPatient")
+    spacing = header.numbers("PixelSpacing")
+    if len(orientation) != 6 or len(position) != 3:
+        raise RefusedInputError(
+            "no_position", "an image without position and orientation in the patient", "ImagePositionPatient"
+        )
+    if len(spacing) != 2 or min(spacing) <= 0:
+        raise RefusedInputError("no_pixel_spacing", "an image without a positive pixel spacing", "PixelSpacing in mm")
+    return orientation, position, (spacing[0], spacing[1])
+
+
+def _b_value(header: Header) -> float | None:
+    """Diffusion weighting: the standard attribute, then each vendor's own, then the sequence's name."""
+    for key in ("DiffusionBValue", _SIEMENS_B_VALUE, _PHILIPS_B_VALUE):
+        if (value := header.number(key)) is not None:
+            return value
+    if (value := header.number(_GE_B_VALUE)) is not None and header.text("Manufacturer").upper().startswith("GE"):
+        return value % _GE_B_OFFSET
+    match = _B_IN_SEQUENCE_NAME.search(header.text("SequenceName"))
+    return float(match[1]) if match else None

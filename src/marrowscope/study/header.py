@@ -1,0 +1,254 @@
+"""Reading one DICOM file's header within bounds, and looking values up without trusting any of them."""
+
+from __future__ import annotations
+
+import logging
+import math
+import mmap
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final
+
+from marrowscope.study import limits
+from marrowscope.study.guard import InputFile, RefusedInputError
+from marrowscope.study.scan import PixelElement, scan
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+IMPLICIT_LE: Final = "1.2.840.10008.1.2"
+EXPLICIT_LE: Final = "1.2.840.10008.1.2.1"
+EXPLICIT_BE: Final = "1.2.840.10008.1.2.2"
+DEFLATED_LE: Final = "1.2.840.10008.1.2.1.99"
+
+PARSE_ERRORS: Final = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    RecursionError,
+)
+"""What pydicom raises, at parse or at access, on values that break their VR."""
+
+Key = str | int | tuple[int, int]
+"""A keyword, or a (group, element) for private attributes."""
+
+_PREAMBLE: Final = 128
+_MAP_FROM_BYTES: Final = 32 * limits.MIB
+
+
+@dataclass(frozen=True, eq=False)
+class DicomFile:
+    """One parsed header.
+
+    Attributes:
+        file: where it came from.
+        dataset: everything before the pixel data.
+        transfer_syntax: UID of the encoding.
+        pixels: where the pixel data lies in the (inflated) bytes, None when there is none.
+    """
+
+    file: InputFile
+    dataset: Dataset
+    transfer_syntax: str
+    pixels: PixelElement | None
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Keep pydicom from printing values of a header, which may name a patient."""
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def looks_like_dicom(head: bytes) -> bool:
+    """Whether the first 132 bytes are a DICOM file's: the prefix, or a bare data set of group 0002 or 0008."""
+    if head[_PREAMBLE : _PREAMBLE + 4] == b"DICM":
+        return True
+    return len(head) >= 12 and head[:2] in (b"\x02\x00", b"\x08\x00") and head[3:4] == b"\x00" and head[2] < 0x20
+
+
+def file_bytes(file: InputFile) -> bytes | mmap.mmap:
+    """The whole file: in memory when small, mapped when over :data:`_MAP_FROM_BYTES`.
+
+    Raises:
+        RefusedInputError: it cannot be read.
+    """
+    try:
+        with file.path.open("rb") as stream:
+            if file.size > _MAP_FROM_BYTES:
+                return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            return stream.read(_MAP_FROM_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise RefusedInputError("unreadable", f"a file that cannot be read ({type(error).__name__})") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """A data set's bytes, inflated where they were deflated, with how to read them."""
+
+    data: bytes | mmap.mmap
+    start: int
+    implicit: bool
+    big_endian: bool
+    transfer_syntax: str
+
+
+def unwrap(data: bytes | mmap.mmap) -> Encoded:
+    """Find the data set behind preamble and file meta information; inflate it within bounds.
+
+    Raises:
+        RefusedInputError: ``damaged_header``, ``inflates_too_much``, ``truncated``.
+    """
+    start = _PREAMBLE + 4 if data[_PREAMBLE : _PREAMBLE + 4] == b"DICM" else 0
+    syntax, start = _file_meta(data, start)
+    if syntax == DEFLATED_LE:
+        return Encoded(_inflate(data[start : start + limits.MAX_INFLATED_BYTES]), 0, False, False, syntax)
+    if not syntax:
+        implicit = data[start + 4 : start + 6].isalpha() is False
+        return Encoded(data, start, implicit, False, IMPLICIT_LE if implicit else EXPLICIT_LE)
+    return Encoded(data, start, syntax == IMPLICIT_LE, syntax == EXPLICIT_BE, syntax)
+
+
+def _file_meta(data: bytes | mmap.mmap, start: int) -> tuple[str, int]:
+    """The transfer syntax UID ("" when there is no file meta) and where the data set starts."""
+    from pydicom.filereader import read_dataset
+
+    if data[start : start + 2] != b"\x02\x00":
+        return "", start
+    stream = BytesIO(data[start : start + limits.MIB])
+    try:
+        meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
+        syntax = str(meta.get("TransferSyntaxUID", "") or "").strip("\0 ")
+    except PARSE_ERRORS as error:
+        raise RefusedInputError("damaged_header", "file meta information that cannot be parsed") from error
+    return syntax, start + stream.tell()
+
+
+def _inflate(data: bytes) -> bytes:
+    engine = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        inflated = engine.decompress(data, limits.MAX_INFLATED_BYTES + 1)
+    except zlib.error as error:
+        raise RefusedInputError("truncated", "a deflated data set that cannot be inflated") from error
+    if len(inflated) > limits.MAX_INFLATED_BYTES:
+        raise RefusedInputError(
+            "inflates_too_much",
+            f"a deflated data set of {len(data)} bytes that inflates past {limits.MAX_INFLATED_BYTES}",
+            "an image",
+        )
+    return inflated
+
+
+def read_header(file: InputFile) -> DicomFile:
+    """Parse everything before the pixel data, after a bounded structural scan.
+
+    Raises:
+        RefusedInputError: the header is damaged, truncated or over a bound of :mod:`limits`.
+    """
+    from pydicom.filereader import read_dataset
+
+    encoded = unwrap(file_bytes(file))
+    pixels = scan(encoded.data, encoded.start, implicit=encoded.implicit, big_endian=encoded.big_endian)
+    end = pixels.element_start if pixels else len(encoded.data)
+    try:
+        dataset = read_dataset(
+            BytesIO(encoded.data[encoded.start : end]), encoded.implicit, not encoded.big_endian, stop_when=None
+        )
+    except PARSE_ERRORS as error:
+        raise RefusedInputError(
+            "damaged_header", f"a header that cannot be parsed ({type(error).__name__})", "DICOM PS3.5"
+        ) from error
+    return DicomFile(file, dataset, encoded.transfer_syntax, pixels)
+
+
+class Header:
+    """Values looked up through a chain of data sets: a frame's functional groups, then the instance.
+
+    Every getter returns None (or an empty tuple or text) for a value that is absent, empty or breaks its VR.
+    """
+
+    def __init__(self, *datasets: Dataset) -> None:
+        self._chain = datasets
+
+    def value(self, key: Key) -> Any:
+        """The first non-empty value of a keyword or (group, element), None when there is none."""
+        for dataset in self._chain:
+            try:
+                if key not in dataset:
+                    continue
+                value = dataset[key].value
+            except PARSE_ERRORS:
+                continue
+            if value is not None and not (isinstance(value, (str, bytes, Sequence)) and len(value) == 0):
+                return value
+        return None
+
+    def __contains__(self, key: Key) -> bool:
+        return any(key in dataset for dataset in self._chain)
+
+    def items(self, keyword: Key) -> tuple[Dataset, ...]:
+        """The items of a sequence."""
+        from pydicom.sequence import Sequence as DicomSequence
+
+        value = self.value(keyword)
+        return tuple(value) if isinstance(value, DicomSequence) else ()
+
+    def words(self, key: Key) -> tuple[str, ...]:
+        """The values of a (multi-valued) text attribute, upper case, stripped."""
+        value = self.value(key)
+        if value is None:
+            return ()
+        many = value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else [value]
+        return tuple(w for w in (_text(v).upper() for v in many) if w)
+
+    def text(self, key: Key) -> str:
+        """One text value, bounded and printable; several are joined with a backslash."""
+        value = self.value(key)
+        if value is None:
+            return ""
+        if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+            return "\\".join(_text(v) for v in value)[: limits.MAX_TEXT]
+        return _text(value)
+
+    def numbers(self, key: Key) -> tuple[float, ...]:
+        """The finite numbers of an attribute; empty when any of them is not one."""
+        value = self.value(key)
+        if value is None:
+            return ()
+        many = value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else [value]
+        try:
+            numbers = tuple(float(v) for v in many)
+        except (ValueError, TypeError, OverflowError):
+            return ()
+        return numbers if all(math.isfinite(n) for n in numbers) else ()
+
+    def number(self, key: Key) -> float | None:
+        """The first number of an attribute."""
+        return next(iter(self.numbers(key)), None)
+
+    def integer(self, key: Key) -> int | None:
+        """The first number of an attribute, as an integer."""
+        number = self.number(key)
+        return None if number is None else int(number)
+
+
+def _text(value: object) -> str:
+    raw = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    clean = "".join(c if c.isprintable() else " " for c in raw[: 4 * limits.MAX_TEXT])
+    return clean.strip()[: limits.MAX_TEXT]

@@ -1,0 +1,67 @@
+"""Every bound of the reader, in one place. A study is input from strangers: nothing is unbounded.
+
+Together they keep peak memory under 300 MB above idle for any hostile file (benchmarks/fuzz_study.py measures it).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MIB: Final = 1024 * 1024
+
+MAX_FILES: Final = 50_000
+"""Files looked at in one study; a whole-body MR with dynamics has about 10,000."""
+
+MAX_DEPTH: Final = 32
+"""Folder nesting; media exported by PACS nest at most 6 deep."""
+
+MAX_FILE_BYTES: Final = 1024 * MIB
+"""Largest single file; an enhanced MR of 2,000 frames 512x512 is about 1 GiB."""
+
+MAX_HEADER_BYTES: Final = 24 * MIB
+"""Bytes before the pixel data; 2,000 frames of functional groups are about 6 MiB."""
+
+MAX_SEQUENCE_DEPTH: Final = 16
+"""Nesting of sequences; structured reports nest at most about 10 deep, images 4."""
+
+MAX_ELEMENTS: Final = 250_000
+"""Data elements in one header; 2,000 enhanced frames hold about 120,000."""
+
+MAX_ITEMS: Final = 50_000
+"""Sequence items in one header; 2,000 enhanced frames hold about 24,000."""
+
+MAX_INFLATED_BYTES: Final = 96 * MIB
+"""A deflated data set or compressed NIfTI header inflates to no more than this."""
+
+MAX_ROWS: Final = 8192
+"""Rows or columns of one frame; radiographs reach 4,300."""
+
+MAX_FRAME_PIXELS: Final = 20_000_000
+"""Pixels of one frame; a chest radiograph has about 13 million, an MR slice 1 million."""
+
+MAX_FRAMES: Final = 20_000
+"""Frames declared by one multi-frame file."""
+
+MAX_VOLUME_BYTES: Final = 160 * MIB
+"""One decoded volume in its stored type; 512x512x256 at 16 bits is 128 MiB."""
+
+MAX_STUDY_BYTES: Final = 640 * MIB
+"""All decoded volumes of one study; the most useful series are read first, later ones are refused."""
+
+MAX_TEXT: Final = 256
+"""Characters kept of any header text that is shown."""
+
+MAX_ZIP_ENTRIES: Final = 50_000
+"""Members of one archive."""
+
+MAX_ZIP_RATIO: Final = 50.0
+"""Inflated over stored size of one archive member; MR pixels shrink 2 to 6 times."""
+
+ZIP_RATIO_FLOOR_BYTES: Final = 1 * MIB
+"""Members smaller than this may shrink more: blank slices do."""
+
+MAX_ZIP_BYTES: Final = 4096 * MIB
+"""All inflated members of one archive together (on disk, never in memory)."""
+
+MAX_NIFTI_BYTES: Final = 640 * MIB
+"""Decoded bytes of one NIfTI volume."""

@@ -1,0 +1,235 @@
+"""NIfTI at the edge: bounded reading, roles from flags or file names, the file's own grid kept."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import math
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from marrowscope.errors import StudyError, UsageError
+from marrowscope.study import limits
+from marrowscope.study.guard import InputFile, RefusedInputError
+from marrowscope.study.roles import Decision, decide
+from marrowscope.study.types import (
+    FatSuppression,
+    NiftiSource,
+    Reason,
+    Refusal,
+    Role,
+    Sequence,
+    SequenceClass,
+    Series,
+    Study,
+)
+from marrowscope.study.words import meanings
+from marrowscope.volume import AnyArray, Volume, ras_to_lps
+
+_SUFFIXES: Final = (".nii", ".nii.gz")
+_HEADER_BYTES: Final = 348
+_MAGIC_AT: Final = 344
+_CLASS_OF_ROLE: Final = {
+    Role.T1: SequenceClass.T1,
+    Role.T1_CONTRAST_FS: SequenceClass.T1_FS,
+    Role.T2_NOFS: SequenceClass.T2,
+}
+_MASK_WORDS: Final = ("lesion", "mask", "label", "region", "seg", "roi", "normal_marrow", "bones")
+
+
+def looks_like_nifti(file: InputFile) -> bool:
+    """Whether a file is named as NIfTI (its content is checked when it is read)."""
+    return file.name.lower().endswith(_SUFFIXES)
+
+
+def read_nifti_study(files: Mapping[str, Path], *, guess: bool = False, refusals: tuple[Refusal, ...] = ()) -> Study:
+    """A study of NIfTI files, keyed by role, or by name when ``guess`` is set.
+
+    Raises:
+        UsageError: a key that is no role.
+        StudyError: a file named on purpose cannot be read.
+    """
+    series: list[Series] = []
+    refused: list[Refusal] = list(refusals)
+    hashes: list[str] = []
+    for number, (key, path) in enumerate(sorted(files.items()), start=1):
+        try:
+            series.append(_read_series(key, path, number, guess))
+            hashes.append(_sha256(path))
+        except RefusedInputError as error:
+            if not guess:
+                raise
+            refused.append(error.refusal(key))
+    ordered = tuple(sorted(hashes))
+    combined = hashlib.sha256("".join(ordered).encode()).hexdigest()
+    return Study("nifti", tuple(series), tuple(refused), file_hashes=ordered, input_hash=combined)
+
+
+def _read_series(key: str, path: Path, number: int, guess: bool) -> Series:
+    name = Path(key).name if guess else path.name
+    decision = _from_name(name) if guess else _from_flag(key, name)
+    volume, source = read_nifti(path)
+    return Series(
+        uid=name if guess else f"{key}:{name}",
+        number=number,
+        description=name,
+        role=decision.role,
+        sequence_class=decision.sequence_class,
+        reasons=decision.reasons,
+        sequence=Sequence(modality="MR", fat_suppression=_suppression(decision)),
+        volume=volume,
+        source=source,
+    )
+
+
+def _suppression(decision: Decision) -> FatSuppression:
+    if decision.sequence_class is SequenceClass.STIR:
+        return FatSuppression.INVERSION
+    if decision.sequence_class in (SequenceClass.T2_FS, SequenceClass.PD_FS, SequenceClass.T1_FS):
+        return FatSuppression.SPECTRAL
+    return FatSuppression.DIXON if decision.sequence_class is SequenceClass.DIXON_WATER else FatSuppression.UNKNOWN
+
+
+def _from_flag(key: str, name: str) -> Decision:
+    """The role a user gave; a fluid series' class from its name where that tells."""
+    try:
+        role = Role(key)
+    except ValueError:
+        roles = ", ".join(r.value for r in Role)
+        raise UsageError(f"--series {key}=...: no such role", f"one of {roles}", "--series fluid=FILE") from None
+    given = Reason("role_given", f"given as {role}")
+    if role is not Role.FLUID:
+        return Decision(role, _CLASS_OF_ROLE.get(role, SequenceClass.OTHER), (given,))
+    return Decision(role, _fluid_class(_stem(name)), (given,))
+
+
+def _fluid_class(stem: str) -> SequenceClass:
+    words = meanings(stem)
+    if "stir" in words:
+        return SequenceClass.STIR
+    if "dixon" in words or "water" in words:
+        return SequenceClass.DIXON_WATER
+    if "t2" in words and "pd" not in words:
+        return SequenceClass.T2_FS
+    return SequenceClass.PD_FS if "pd" in words and "t2" not in words else SequenceClass.UNKNOWN
+
+
+def _from_name(name: str) -> Decision:
+    stem = _stem(name)
+    if any(word in stem.lower() for word in _MASK_WORDS):
+        raise RefusedInputError("mask", "a file named as a mask, not an image", "images")
+    words = meanings(stem)
+    if "fluid" in stem.lower().split("_"):
+        return Decision(Role.FLUID, _fluid_class(stem), (Reason("role_from_name", "named fluid"),))
+    suppressed = FatSuppression.SPECTRAL if "fat_suppressed" in words else FatSuppression.NONE
+    if "stir" in words:
+        suppressed = FatSuppression.INVERSION
+    agent = True if "contrast" in words and "no_contrast" not in words else None
+    decision = decide(Sequence(modality="MR", fat_suppression=suppressed, contrast_agent=agent), stem)
+    if decision.sequence_class is SequenceClass.UNKNOWN and suppressed is FatSuppression.SPECTRAL:
+        reason = Reason("fat_suppressed_name", "named fat-suppressed; weighting unknown")
+        return Decision(Role.FLUID, SequenceClass.UNKNOWN, (reason,))
+    return decision
+
+
+def _stem(name: str) -> str:
+    lower = name.lower()
+    return (
+        name[: -len(".nii.gz")]
+        if lower.endswith(".nii.gz")
+        else name[: -len(".nii")]
+        if lower.endswith(".nii")
+        else name
+    )
+
+
+def read_nifti(path: Path) -> tuple[Volume, NiftiSource]:
+    """One NIfTI file as a volume in its own axis order, bounded.
+
+    Raises:
+        RefusedInputError: not NIfTI, not 3-D, too large, damaged, or without a usable affine.
+    """
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
+
+    _check_declared(path)
+    try:
+        image: Any = nibabel.load(path)
+        array = _voxels(image)
+    except (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError, zlib.error) as error:
+        raise RefusedInputError(
+            "nifti_damaged", f"a NIfTI file that cannot be read ({type(error).__name__})"
+        ) from error
+    affine = np.asarray(image.affine, dtype=np.float64)
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+        raise RefusedInputError("bad_affine", "an affine that cannot be inverted", "sform or qform in mm")
+    volume = Volume(array, ras_to_lps(affine), _slice_axis(image.header, affine))
+    return volume, NiftiSource(path, affine, image.header.copy())
+
+
+def _check_declared(path: Path) -> None:
+    """Magic and declared size, before a library takes memory for it."""
+    try:
+        opener = gzip.open if path.name.lower().endswith(".gz") else open
+        with opener(path, "rb") as stream:
+            head = stream.read(_HEADER_BYTES)
+    except (OSError, EOFError, zlib.error) as error:
+        raise RefusedInputError("unreadable", f"a file that cannot be read ({type(error).__name__})") from error
+    if head[_MAGIC_AT : _MAGIC_AT + 3] not in (b"n+1", b"ni1") and head[4:7] != b"n+2":
+        raise RefusedInputError("not_nifti", "a file without NIfTI's magic", "NIfTI-1 or NIfTI-2")
+
+
+def _voxels(image: Any) -> AnyArray:
+    shape = tuple(int(n) for n in image.shape)
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) != 3 or min(shape) < 1:
+        raise RefusedInputError("not_a_volume", f"an array of shape {tuple(image.shape)}", "three axes")
+    kind = image.get_data_dtype()
+    if kind.kind not in "iuf":
+        raise RefusedInputError("pixel_format", f"voxels of type {kind}", "integers or floats")
+    slope, intercept = image.header.get_slope_inter()
+    scaled = slope not in (None, 1.0) or intercept not in (None, 0.0)
+    size = math.prod(shape) * (4 if scaled else kind.itemsize)
+    if size > limits.MAX_NIFTI_BYTES:
+        raise RefusedInputError("image_too_large", f"{size} bytes", f"{limits.MAX_NIFTI_BYTES} at most")
+    raw = np.asanyarray(image.dataobj if scaled else image.dataobj.get_unscaled()).reshape(shape)
+    array = raw.astype(np.float32) if scaled or kind.itemsize > 4 else np.asarray(raw)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise RefusedInputError("not_finite", "voxels that are not numbers (NaN or infinite)", "finite values")
+    return array
+
+
+def _slice_axis(header: Any, affine: AnyArray) -> int:
+    """The header's slice dimension; else the axis with clearly the widest spacing; else the last."""
+    declared = header.get_dim_info()[2]
+    if declared is not None:
+        return int(declared)
+    steps = np.linalg.norm(affine[:3, :3], axis=0)
+    widest = int(steps.argmax())
+    others = np.delete(steps, widest)
+    return widest if steps[widest] > 1.2 * others.max() else 2
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(limits.MIB):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def require_files(study: Study) -> None:
+    """Refuse a NIfTI study without any image.
+
+    Raises:
+        StudyError: nothing was read.
+    """
+    if not study.series:
+        raise StudyError("no readable NIfTI image", "NIfTI files named by role", "--series fluid=FILE --series t1=FILE")

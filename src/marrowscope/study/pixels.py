@@ -1,0 +1,187 @@
+"""Decoding frames within bounds: what a header declares is checked against what is there before memory is taken."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+from io import BytesIO
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from marrowscope.study import limits
+from marrowscope.study.codestream import check_codestream, decode_rle
+from marrowscope.study.frames import Frame
+from marrowscope.study.guard import RefusedInputError
+from marrowscope.study.header import PARSE_ERRORS, Encoded, Header, file_bytes, unwrap
+from marrowscope.study.stack import Stack
+from marrowscope.volume import AnyArray
+
+RLE_LOSSLESS: Final = "1.2.840.10008.1.2.5"
+_FLOAT_TYPES: Final = {0x7FE00008: "f4", 0x7FE00009: "f8"}
+
+
+class PixelReader:
+    """Decodes frames one at a time, holding the bytes of one file.
+
+    ``hashes`` collects the sha256 of every file whose pixels were read, by file name.
+    """
+
+    def __init__(self) -> None:
+        self.hashes: dict[str, str] = {}
+        self._name = ""
+        self._encoded: Encoded | None = None
+        self._fragments: list[bytes] | None = None
+
+    def _open(self, frame: Frame) -> Encoded:
+        file = frame.source.file
+        if self._encoded is None or self._name != file.name:
+            data = file_bytes(file)
+            self.hashes.setdefault(file.name, hashlib.sha256(data).hexdigest())
+            self._name, self._encoded, self._fragments = file.name, unwrap(data), None
+        return self._encoded
+
+    def read(self, frame: Frame) -> AnyArray:
+        """Stored values of one frame, shape (rows, columns).
+
+        Raises:
+            RefusedInputError: ``pixels_truncated``, ``pixel_format``, ``pixels_conflict`` or ``pixels_damaged``.
+        """
+        encoded = self._open(frame)
+        element = frame.source.pixels
+        if element is None:
+            raise RefusedInputError("no_pixels", "a frame without pixel data", "images")
+        dtype = _stored_type(frame)
+        if element.length is None:
+            values = self._read_encapsulated(frame, encoded, element.value_start, dtype)
+        else:
+            values = _read_native(frame, encoded, element.value_start, element.length, dtype)
+        return _sign_extend(values, frame)
+
+    def _read_encapsulated(self, frame: Frame, encoded: Encoded, start: int, dtype: np.dtype[Any]) -> AnyArray:
+        if self._fragments is None:
+            self._fragments = _fragments(encoded.data, start, frame.of or 1)
+        if frame.index >= len(self._fragments):
+            raise RefusedInputError(
+                "pixels_truncated", f"{len(self._fragments)} encoded frames of {frame.of or 1} declared", "every frame"
+            )
+        return _decode(self._fragments[frame.index], frame, encoded.transfer_syntax, dtype)
+
+
+def read_stack(stack: Stack, reader: PixelReader) -> AnyArray:
+    """The voxels of a stack, indexed (column, row, slice).
+
+    Stored integers where every rescale is the identity, else float32 values after slope and intercept.
+
+    Raises:
+        RefusedInputError: over a bound, or a frame that cannot be decoded.
+    """
+    first = stack.frames[0]
+    check_size(stack.frames)
+    identity = all(f.slope == 1.0 and f.intercept == 0.0 for f in stack.frames)
+    slices = None
+    for k, frame in enumerate(stack.frames):
+        values = reader.read(frame)
+        if slices is None:
+            dtype = values.dtype.newbyteorder("=") if identity else np.dtype(np.float32)
+            slices = np.empty((len(stack.frames), first.rows, first.columns), dtype=dtype)
+        if identity and values.dtype.newbyteorder("=") != slices.dtype:
+            raise RefusedInputError("pixels_conflict", "slices stored in different types", "one type a series")
+        slices[k] = values if identity else values * frame.slope + frame.intercept
+    assert slices is not None
+    return slices.transpose(2, 1, 0)
+
+
+def volume_bytes(frames: tuple[Frame, ...]) -> int:
+    """Upper bound of a stack's decoded size in bytes."""
+    return frames[0].rows * frames[0].columns * len(frames) * 4
+
+
+def check_size(frames: tuple[Frame, ...]) -> None:
+    """Refuse sizes over the bounds before anything is allocated.
+
+    Raises:
+        RefusedInputError: ``image_too_large``.
+    """
+    rows, columns = frames[0].rows, frames[0].columns
+    if not (0 < rows <= limits.MAX_ROWS and 0 < columns <= limits.MAX_ROWS):
+        raise RefusedInputError("image_too_large", f"{rows}x{columns} pixels", f"1 to {limits.MAX_ROWS} a side")
+    if rows * columns > limits.MAX_FRAME_PIXELS or volume_bytes(frames) > 2 * limits.MAX_VOLUME_BYTES:
+        raise RefusedInputError(
+            "image_too_large", f"{len(frames)} slices of {rows}x{columns}", f"{limits.MAX_VOLUME_BYTES} bytes at most"
+        )
+
+
+def _stored_type(frame: Frame) -> np.dtype[Any]:
+    header = Header(frame.source.dataset)
+    tag = frame.source.pixels.tag if frame.source.pixels else 0
+    if tag in _FLOAT_TYPES:
+        return np.dtype(_FLOAT_TYPES[tag])
+    allocated = header.integer("BitsAllocated") or 0
+    if allocated not in (8, 16, 32):
+        raise RefusedInputError("pixel_format", f"{allocated} bits a pixel", "8, 16 or 32")
+    return np.dtype(f"{'i' if header.integer('PixelRepresentation') == 1 else 'u'}{allocated // 8}")
+
+
+def _read_native(frame: Frame, encoded: Encoded, start: int, length: int, dtype: np.dtype[Any]) -> AnyArray:
+    size = frame.rows * frame.columns * dtype.itemsize
+    begin = start + frame.index * size
+    if begin + size > min(start + length, len(encoded.data)):
+        raise RefusedInputError(
+            "pixels_truncated", f"pixel data shorter than {frame.of or 1} frame(s) of {frame.rows}x{frame.columns}",
+            "every pixel", "copy the file again from its source",
+        )  # fmt: skip
+    order = dtype.newbyteorder(">" if encoded.big_endian else "<")
+    return np.frombuffer(encoded.data[begin : begin + size], dtype=order).reshape(frame.rows, frame.columns)
+
+
+def _fragments(data: bytes | mmap.mmap, start: int, frames: int) -> list[bytes]:
+    from pydicom.encaps import generate_frames
+
+    try:
+        return list(generate_frames(BytesIO(data[start:]), number_of_frames=frames))
+    except (*PARSE_ERRORS, StopIteration, RuntimeError) as error:
+        raise RefusedInputError("pixels_damaged", "encapsulated pixel data that cannot be parsed") from error
+
+
+def _decode(fragment: bytes, frame: Frame, syntax: str, dtype: np.dtype[Any]) -> AnyArray:
+    if syntax == RLE_LOSSLESS:
+        return decode_rle(fragment, frame.rows, frame.columns, dtype)
+    check_codestream(fragment, frame.rows, frame.columns)
+    from pydicom.encaps import encapsulate
+    from pydicom.pixels.decoders.base import get_decoder
+
+    header = Header(frame.source.dataset)
+    options: dict[str, Any] = {
+        "rows": frame.rows,
+        "columns": frame.columns,
+        "samples_per_pixel": 1,
+        "number_of_frames": 1,
+        "photometric_interpretation": "MONOCHROME2",
+        "pixel_representation": header.integer("PixelRepresentation") or 0,
+        "bits_allocated": dtype.itemsize * 8,
+        "bits_stored": header.integer("BitsStored") or dtype.itemsize * 8,
+        "pixel_keyword": "PixelData",
+    }
+    try:
+        array, _ = get_decoder(syntax).as_array(encapsulate([fragment]), raw=True, index=0, **options)
+    except (*PARSE_ERRORS, RuntimeError, MemoryError) as error:
+        raise RefusedInputError(
+            "pixels_damaged", f"encoded pixels (transfer syntax {syntax}) that cannot be decoded", "a readable image"
+        ) from error
+    values: npt.NDArray[Any] = np.asarray(array)
+    if values.shape != (frame.rows, frame.columns):
+        raise RefusedInputError("pixels_conflict", f"decoded to {values.shape}", f"{frame.rows}x{frame.columns}")
+    return values
+
+
+def _sign_extend(values: AnyArray, frame: Frame) -> AnyArray:
+    """Clear (or sign-extend over) the bits above BitsStored: old scanners kept overlays there."""
+    if values.dtype.kind not in "iu":
+        return values
+    spare = values.dtype.itemsize * 8 - (Header(frame.source.dataset).integer("BitsStored") or values.itemsize * 8)
+    if not 0 < spare < values.dtype.itemsize * 8:
+        return values
+    native = values.astype(values.dtype.newbyteorder("="), copy=False)
+    return np.asarray(np.right_shift(np.left_shift(native, spare), spare))

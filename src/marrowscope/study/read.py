@@ -1,0 +1,207 @@
+"""From a path to a :class:`Study`: find, parse, split, stack, decode, decide. The room's one way in."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from marrowscope.errors import StudyError
+from marrowscope.study import limits
+from marrowscope.study.frames import Frame, frame_header, frames_of
+from marrowscope.study.guard import InputFile, RefusedInputError, find_inputs
+from marrowscope.study.header import looks_like_dicom, quiet_pydicom, read_header
+from marrowscope.study.pixels import PixelReader, read_stack, volume_bytes
+from marrowscope.study.roles import Decision, decide
+from marrowscope.study.sequence import description_of, sequence_of
+from marrowscope.study.split import Part, split
+from marrowscope.study.stack import Stack, build_stack
+from marrowscope.study.types import Reason, Refusal, Role, Sequence, Series, SourceFrame, SourceFrames, Study
+from marrowscope.volume import Volume
+
+_ROLE_ORDER = (Role.FLUID, Role.T1, Role.T1_CONTRAST_FS, Role.T2_NOFS, Role.WATER, Role.FAT, Role.IN_PHASE)
+"""Which pixels are read first when a study is larger than :data:`limits.MAX_STUDY_BYTES`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """A stack whose pixels are still to be read, with what was decided from its header."""
+
+    uid: str
+    stack: Stack
+    sequence: Sequence
+    description: str
+    decision: Decision
+    reasons: tuple[Reason, ...]
+
+
+def read_study(path: Path | str, *, series: Mapping[str, Path] | None = None) -> Study:
+    """Read a study: a folder of any nesting, a zip of one, a multi-frame DICOM file, or NIfTI files.
+
+    Args:
+        path: the folder, archive or file.
+        series: NIfTI files by role (``{"fluid": Path, "t1": Path}``); their roles are not guessed. Relative
+            paths are taken from ``path``.
+
+    Returns:
+        Every usable volume with its role and reasons, and every refusal with its reason.
+
+    Raises:
+        StudyError: the path cannot be opened, or holds no image at all.
+        LimitExceededError: the input as a whole is over a bound of :mod:`limits`.
+        UsageError: ``series`` names an unknown role.
+    """
+    from marrowscope.study.nifti import looks_like_nifti, read_nifti_study
+
+    path = Path(path)
+    if series:
+        return read_nifti_study({role: _under(path, file) for role, file in series.items()})
+    with tempfile.TemporaryDirectory(prefix="marrowscope-") as scratch:
+        inputs = find_inputs(path, Path(scratch))
+        niftis = tuple(f for f in inputs.files if looks_like_nifti(f))
+        others = tuple(f for f in inputs.files if f not in set(niftis))
+        with quiet_pydicom():
+            study = _read_dicom_study(others, inputs.refusals)
+        if study.series or not niftis:
+            return study
+        return read_nifti_study({f.name: f.path for f in niftis}, guess=True, refusals=study.refusals)
+
+
+def _under(path: Path, file: Path) -> Path:
+    return file if file.is_absolute() or file.exists() or not path.is_dir() else path / file
+
+
+def _read_dicom_study(files: tuple[InputFile, ...], refusals: tuple[Refusal, ...]) -> Study:
+    frames, refused = _read_frames(files)
+    planned, unplanned = _plan(frames)
+    series, undecoded, hashes = _decode(planned)
+    header = frames[0].source.dataset if frames else None
+    return Study(
+        kind="dicom",
+        series=tuple(sorted(series, key=lambda s: (s.number or 0, s.uid))),
+        refusals=(*refusals, *refused, *unplanned, *undecoded),
+        dicom_header=header,
+        file_hashes=hashes,
+        input_hash=hashlib.sha256("".join(hashes).encode()).hexdigest(),
+    )
+
+
+def _read_frames(files: tuple[InputFile, ...]) -> tuple[list[Frame], list[Refusal]]:
+    frames: list[Frame] = []
+    refused: list[Refusal] = []
+    for file in files:
+        try:
+            if not looks_like_dicom(_head(file)):
+                raise RefusedInputError("not_an_image", "neither DICOM nor NIfTI", "image files")
+            frames += frames_of(read_header(file))
+        except RefusedInputError as error:
+            refused.append(error.refusal(file.name))
+    return frames, refused
+
+
+def _head(file: InputFile) -> bytes:
+    try:
+        with file.path.open("rb") as stream:
+            return stream.read(132)
+    except OSError as error:
+        raise RefusedInputError("unreadable", f"a file that cannot be read ({error.strerror})") from error
+
+
+def _plan(frames: list[Frame]) -> tuple[list[Planned], list[Refusal]]:
+    by_series: dict[str, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        by_series[frame.series_uid].append(frame)
+    planned: list[Planned] = []
+    refused: list[Refusal] = []
+    for uid, members in by_series.items():
+        name = f"series {members[0].series_number if members[0].series_number is not None else '?'}"
+        try:
+            parts = split(_without_copies(members))
+        except RefusedInputError as error:
+            refused.append(error.refusal(name, len(members)))
+            continue
+        for index, part in enumerate(parts):
+            try:
+                planned.append(_plan_part(f"{uid}/{index + 1}" if len(parts) > 1 else uid, part))
+            except RefusedInputError as error:
+                refused.append(error.refusal(name, len(part.frames)))
+    return planned, refused
+
+
+def _without_copies(frames: list[Frame]) -> list[Frame]:
+    seen: dict[tuple[str, int], Frame] = {}
+    for frame in frames:
+        seen.setdefault((frame.sop_instance_uid, frame.index), frame)
+    return list(seen.values())
+
+
+def _plan_part(uid: str, part: Part) -> Planned:
+    stack = build_stack(part.frames)
+    first = stack.frames[0]
+    sequence = sequence_of(first)
+    description = description_of(frame_header(first))
+    decision = decide(sequence, description)
+    return Planned(uid, stack, sequence, description, decision, (*part.reasons, *stack.reasons))
+
+
+def _decode(planned: list[Planned]) -> tuple[list[Series], list[Refusal], tuple[str, ...]]:
+    reader = PixelReader()
+    budget = limits.MAX_STUDY_BYTES
+    series: list[Series] = []
+    refused: list[Refusal] = []
+    for plan in sorted(planned, key=_usefulness):
+        first = plan.stack.frames[0]
+        try:
+            size = volume_bytes(plan.stack.frames)
+            if size > budget:
+                raise RefusedInputError(
+                    "study_too_large", f"over {limits.MAX_STUDY_BYTES} bytes of volumes in one study"
+                )
+            volume = Volume(read_stack(plan.stack, reader), plan.stack.affine)
+            budget -= volume.array.nbytes
+        except RefusedInputError as error:
+            number = first.series_number if first.series_number is not None else "?"
+            refused.append(error.refusal(f"series {number}", len(plan.stack.frames)))
+            continue
+        series.append(_series(plan, volume))
+    return series, refused, tuple(sorted(reader.hashes.values()))
+
+
+def _usefulness(plan: Planned) -> tuple[int, int, str]:
+    role = plan.decision.role
+    rank = _ROLE_ORDER.index(role) if role in _ROLE_ORDER else len(_ROLE_ORDER)
+    return rank, plan.stack.frames[0].series_number or 0, plan.uid
+
+
+def _series(plan: Planned, volume: Volume) -> Series:
+    first = plan.stack.frames[0]
+    frames = tuple(
+        SourceFrame(f.sop_class_uid, f.sop_instance_uid, None if f.of is None else f.index + 1, f.source.file.name)
+        for f in plan.stack.frames
+    )
+    return Series(
+        uid=plan.uid,
+        number=first.series_number,
+        description=frame_header(first).text("SeriesDescription"),
+        role=plan.decision.role,
+        sequence_class=plan.decision.sequence_class,
+        reasons=(*plan.decision.reasons, *plan.reasons),
+        sequence=plan.sequence,
+        volume=volume,
+        source=SourceFrames(first.study_uid, first.series_uid, first.frame_of_reference_uid, frames),
+    )
+
+
+def require_any(study: Study) -> None:
+    """Refuse a study in which nothing at all could be read.
+
+    Raises:
+        StudyError: no series and the reasons why.
+    """
+    if study.series:
+        return
+    reasons = "; ".join(sorted({f"{r.code}: {r.reason}" for r in study.refusals})[:5]) or "it is empty"
+    raise StudyError(f"no readable image ({reasons})", "MR images as DICOM or NIfTI", "point at the study's folder")

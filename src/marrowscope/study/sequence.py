@@ -1,0 +1,114 @@
+"""The acquisition's physics out of a header, in one vocabulary for classic and enhanced objects."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from marrowscope.study.frames import Frame, frame_header
+from marrowscope.study.header import Header
+from marrowscope.study.roles import limit
+from marrowscope.study.types import FatSuppression, Sequence
+from marrowscope.study.words import meanings
+
+_FAT_SATURATION_OPTIONS: Final = frozenset(
+    ("FS", "FATSAT", "FAT_SAT", "FATSAT_GEMS", "SPIR", "SPAIR", "CHESS", "FAT SAT")
+)
+_WATER_EXCITATION_OPTIONS: Final = frozenset(("WE", "WATER_EXC", "PROSET", "SS_WE"))
+_NO_AGENT: Final = frozenset(("", "NONE", "NO", "N", "-", "0", "NO CONTRAST", "OHNE", "SANS", "UNKNOWN"))
+_DIXON_TYPES: Final = frozenset(
+    ("WATER", "FAT", "IN_PHASE", "OUT_PHASE", "OPP_PHASE", "DIXON", "W", "F", "IP", "OP", "INPHASE", "OUTPHASE")
+)
+
+
+def sequence_of(frame: Frame) -> Sequence:
+    """The physics of a frame's acquisition; None for what its header does not say."""
+    header = frame_header(frame)
+    scanning = header.words("ScanningSequence") or _enhanced_scanning(header)
+    return Sequence(
+        modality=frame.modality,
+        tr_ms=header.number("RepetitionTime"),
+        te_ms=frame.echo_time_ms,
+        ti_ms=_positive(frame.inversion_time_ms),
+        flip_deg=header.number("FlipAngle"),
+        field_t=_field_t(header),
+        bandwidth_hz_px=header.number("PixelBandwidth"),
+        phase_axis=_phase_axis(header),
+        echo_train=header.integer("EchoTrainLength") or header.integer("RFEchoTrainLength"),
+        averages=header.number("NumberOfAverages"),
+        slice_thickness_mm=frame.thickness_mm,
+        b_value=frame.b_value,
+        kvp=header.number("KVP"),
+        fat_suppression=_fat_suppression(header, frame, scanning),
+        contrast_agent=_agent(header),
+        acquisition=header.text("MRAcquisitionType").upper() or None,
+        scanning_sequence=scanning,
+        sequence_variant=header.words("SequenceVariant"),
+        scan_options=header.words("ScanOptions"),
+        image_type=frame.kind,
+        sequence_name=header.text("SequenceName") or header.text("PulseSequenceName"),
+        manufacturer=header.text("Manufacturer"),
+        model=header.text("ManufacturerModelName"),
+        coil=header.text("ReceiveCoilName"),
+        body_part=header.text("BodyPartExamined").upper(),
+    )
+
+
+def description_of(header: Header) -> str:
+    """Everything a technologist typed about a series, for the word lists."""
+    parts = ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName")
+    return " ".join(text for key in parts if (text := header.text(key)))
+
+
+def _positive(value: float | None) -> float | None:
+    return value if value is not None and value > 0 else None
+
+
+def _enhanced_scanning(header: Header) -> tuple[str, ...]:
+    """SE, GR, IR, EP from the enhanced object's attributes."""
+    echo = header.text("EchoPulseSequence").upper()
+    words = {"SPIN": ("SE",), "GRADIENT": ("GR",), "BOTH": ("SE", "GR")}.get(echo, ())
+    inversion = ("IR",) if header.text("InversionRecovery").upper() == "YES" else ()
+    planar = ("EP",) if header.text("EchoPlanarPulseSequence").upper() == "YES" else ()
+    return (*words, *inversion, *planar)
+
+
+def _field_t(header: Header) -> float | None:
+    """Field strength in tesla; some writers store gauss."""
+    field = _positive(header.number("MagneticFieldStrength"))
+    return field / 10_000 if field is not None and field > 100 else field
+
+
+def _phase_axis(header: Header) -> int | None:
+    """Index axis of phase encoding: ROW means along a row (i), COL along a column (j)."""
+    words = header.text("InPlanePhaseEncodingDirection").upper()
+    return {"ROW": 0, "COL": 1, "COLUMN": 1}.get(words)
+
+
+def _fat_suppression(header: Header, frame: Frame, scanning: tuple[str, ...]) -> FatSuppression:
+    """How fat was suppressed: inversion time, then the header's options, then the words."""
+    options, words = set(header.words("ScanOptions")), meanings(description_of(header))
+    suppressed = header.text("SpectrallySelectedSuppression").upper()
+    excited = header.text("SpectrallySelectedExcitation").upper()
+    ti = _positive(frame.inversion_time_ms)
+    nulls_fat = ti is not None and limit("stir_ti_ms", "low") <= ti <= limit("stir_ti_ms", "high")
+    named_stir = "stir" in words and "GR" not in scanning and (ti is None or "IR" in scanning)
+    said_none = suppressed == "NONE" or "ScanOptions" in header or "SpectrallySelectedExcitation" in header
+    evidence = (
+        (nulls_fat, FatSuppression.INVERSION),
+        (bool(_DIXON_TYPES & set(frame.kind)), FatSuppression.DIXON),
+        ("FAT" in suppressed or bool(_FAT_SATURATION_OPTIONS & options), FatSuppression.SPECTRAL),
+        (excited == "WATER" or bool(_WATER_EXCITATION_OPTIONS & options), FatSuppression.WATER_EXCITATION),
+        (named_stir, FatSuppression.INVERSION),
+        ("fat_suppressed" in words, FatSuppression.SPECTRAL),
+        ("water_excitation" in words, FatSuppression.WATER_EXCITATION),
+        (said_none, FatSuppression.NONE),
+    )
+    return next((how for true, how in evidence if true), FatSuppression.UNKNOWN)
+
+
+def _agent(header: Header) -> bool | None:
+    """Whether the header itself names a contrast agent; None when it says nothing."""
+    agent = header.value("ContrastBolusAgent")
+    if agent is None:
+        return True if header.items("ContrastBolusAgentSequence") else None
+    return str(agent).strip().upper() not in _NO_AGENT

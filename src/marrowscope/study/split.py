@@ -1,0 +1,148 @@
+"""Splitting a series into stacks: what differs in kind, direction, echo, diffusion or time is not one volume."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from marrowscope.study.frames import Frame
+from marrowscope.study.guard import RefusedInputError
+from marrowscope.study.stack import MIN_SLICES, SAME_POSITION_MM, normal_of, offsets_of
+from marrowscope.study.types import Reason
+
+ORIENTATION_TOLERANCE: Final = 1e-3
+"""Frames whose cosines differ by less lie in parallel planes (0.06 degrees)."""
+
+SLAB_GAP: Final = 3.0
+"""A gap this many spacings wide parts two slabs (both knees in one series)."""
+
+_KIND_NOISE: Final = frozenset(("ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY"))
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Frames that may form one volume, with why they were set apart from the rest of their series."""
+
+    frames: tuple[Frame, ...]
+    reasons: tuple[Reason, ...] = ()
+
+
+_Key = Callable[[Frame], Hashable]
+
+_HARD_KEYS: Final[tuple[tuple[str, str, _Key], ...]] = (
+    ("split_by_matrix", "matrix or pixel spacing", lambda f: (f.rows, f.columns, *(round(s, 4) for s in f.spacing))),
+    ("split_by_image_type", "image type", lambda f: tuple(w for w in f.kind if w not in _KIND_NOISE)),
+    ("split_by_echo_time", "echo time", lambda f: None if f.echo_time_ms is None else round(f.echo_time_ms, 1)),
+    ("split_by_b_value", "b-value", lambda f: None if f.b_value is None else round(f.b_value)),
+)
+"""Attributes that never vary inside one volume."""
+
+_SOFT_KEYS: Final[tuple[tuple[str, str, _Key], ...]] = (
+    ("split_by_time", "temporal position", lambda f: f.temporal_position),
+    ("split_by_inversion_time", "inversion time", lambda f: f.inversion_time_ms),
+    ("split_by_acquisition", "acquisition number", lambda f: f.acquisition_number),
+)
+"""Attributes that part frames only where their places conflict (an interleaved series has two acquisitions)."""
+
+
+def split(frames: Sequence[Frame]) -> list[Part]:
+    """Part the frames of one series into candidates for a volume.
+
+    Raises:
+        RefusedInputError: a frame's orientation is not usable.
+    """
+    parts = [Part(tuple(frames))]
+    for code, words, key in _HARD_KEYS:
+        parts = [piece for part in parts for piece in _by(part, code, words, key)]
+    parts = [piece for part in parts for piece in _by_orientation(part)]
+    for code, words, key in _SOFT_KEYS:
+        parts = [piece for part in parts for piece in (_by(part, code, words, key) if _conflicts(part) else [part])]
+    parts = [piece for part in parts for piece in (_by_repeat(part) if _conflicts(part) else [part])]
+    return [piece for part in parts for piece in _by_slab(part)]
+
+
+def _by(part: Part, code: str, words: str, key: _Key) -> list[Part]:
+    groups: dict[Hashable, list[Frame]] = defaultdict(list)
+    for frame in part.frames:
+        groups[key(frame)].append(frame)
+    return _parts(part, groups.values(), code, words)
+
+
+def _parts(part: Part, groups: Iterable[Sequence[Frame]], code: str, words: str) -> list[Part]:
+    pieces = [tuple(group) for group in groups]
+    if len(pieces) == 1:
+        return [part]
+    reason = Reason(code, f"series split in {len(pieces)} by {words}")
+    return [Part(piece, (*part.reasons, reason)) for piece in pieces]
+
+
+def _by_orientation(part: Part) -> list[Part]:
+    groups: list[list[Frame]] = []
+    for frame in part.frames:
+        normal_of(frame)
+        for group in groups:
+            if np.abs(np.subtract(frame.orientation, group[0].orientation)).max() < ORIENTATION_TOLERANCE:
+                group.append(frame)
+                break
+        else:
+            groups.append([frame])
+    return _parts(part, groups, "split_by_orientation", "orientation")
+
+
+def _places(frames: Sequence[Frame]) -> np.ndarray:
+    """The place of each frame along the normal, as integers: equal for frames at one place."""
+    offsets = offsets_of(frames, normal_of(frames[0]))
+    order = np.argsort(offsets, kind="stable")
+    steps = np.diff(offsets[order], prepend=offsets[order][0]) > SAME_POSITION_MM
+    places = np.empty(len(offsets), dtype=np.int64)
+    places[order] = np.cumsum(steps)
+    return places
+
+
+def _conflicts(part: Part) -> bool:
+    places = _places(part.frames)
+    return len(np.unique(places)) < len(places)
+
+
+def _by_repeat(part: Part) -> list[Part]:
+    """Every place held by the same number of frames: repeats in instance order. Else refused."""
+    places = _places(part.frames)
+    counts = np.unique(places, return_counts=True)[1]
+    if len(set(counts.tolist())) != 1 or len(counts) < MIN_SLICES:
+        raise RefusedInputError(
+            "same_position", f"{int((counts > 1).sum())} place(s) with several slices and no attribute to tell which",
+            "one slice a place",
+        )  # fmt: skip
+    order = sorted(range(len(places)), key=lambda i: (part.frames[i].instance_number or 0, i))
+    groups: dict[int, list[Frame]] = defaultdict(list)
+    seen: dict[int, int] = defaultdict(int)
+    for i in order:
+        groups[seen[int(places[i])]].append(part.frames[i])
+        seen[int(places[i])] += 1
+    return _parts(part, groups.values(), "split_by_repeat", "repeat at the same places, in instance order")
+
+
+def _by_slab(part: Part) -> list[Part]:
+    frames = part.frames
+    if len(frames) < 2 * MIN_SLICES:
+        return [part]
+    offsets = offsets_of(frames, normal_of(frames[0]))
+    order = np.argsort(offsets, kind="stable")
+    steps = np.diff(offsets[order])
+    wide = np.flatnonzero(steps > SLAB_GAP * max(float(np.median(steps)), SAME_POSITION_MM))
+    cuts = [int(i) + 1 for i in wide if _consecutive(frames[order[i]], frames[order[i + 1]])]
+    pieces = [tuple(frames[i] for i in piece) for piece in np.split(order, cuts)]
+    if min(len(piece) for piece in pieces) < MIN_SLICES:
+        return [part]
+    return _parts(part, pieces, "split_by_slab", "wide gap between slabs")
+
+
+def _consecutive(one: Frame, other: Frame) -> bool:
+    """Whether two frames were numbered next to each other: a slab ends there, no slice was lost."""
+    if one.instance_number is None or other.instance_number is None:
+        return False
+    return abs(one.instance_number - other.instance_number) == 1
