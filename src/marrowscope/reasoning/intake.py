@@ -69,7 +69,7 @@ class Intake:
     """One patient and one problem.
 
     Attributes:
-        site, region, side: where the edema is; ``region`` is a coded part of the site or empty, ``side`` is
+        site, side: where the edema is; parts of the site (``femoral_head``) are findings of kind region. ``side`` is
             ``left``, ``right``, ``both`` or empty.
         age: years; ``None`` when unknown, then ``age_group`` may say roughly.
         sex, maturity, setting, onset: see their types.
@@ -81,7 +81,6 @@ class Intake:
     """
 
     site: str = ""
-    region: str = ""
     side: str = ""
     age: float | None = None
     age_group: AgeGroup = AgeGroup.UNKNOWN
