@@ -30,7 +30,7 @@ MINIMUM_OVERLAP = 0.2
 """Share of the fluid grid the other series must cover to be used at all."""
 
 SAMPLING_SEED = 7
-_SAMPLING_SHARE = 0.1
+_SAMPLING_SHARE = 0.05
 _LEVELS = ((4, 2.0), (2, 1.0))
 
 
@@ -123,7 +123,7 @@ def _method(start: sitk.Euler3DTransform) -> sitk.ImageRegistrationMethod:
     method.SetMetricSamplingStrategy(method.RANDOM)
     method.SetMetricSamplingPercentage(_SAMPLING_SHARE, SAMPLING_SEED)
     method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(1.0, 0.02, 40, relaxationFactor=0.6)
+    method.SetOptimizerAsRegularStepGradientDescent(1.0, 0.05, 20, relaxationFactor=0.6)
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(start, inPlace=False)
     method.SetShrinkFactorsPerLevel([s for s, _ in _LEVELS])

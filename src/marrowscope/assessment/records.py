@@ -14,7 +14,7 @@ from marrowscope.assessment.types import (
     SubjectRecord,
 )
 from marrowscope.labelmap import BoolArray, LabelMap
-from marrowscope.lesion.measure import bone_measurements, lesion_measurements
+from marrowscope.lesion.measure import Context, bone_measurements, lesion_measurements
 from marrowscope.lesion.types import LesionObject, Objects
 from marrowscope.measurement import Measurement
 from marrowscope.sites import load_site
@@ -79,10 +79,12 @@ def bone_records(objects: Objects) -> tuple[BoneRecord, ...]:
 
 def lesion_records(objects: Objects) -> tuple[LesionRecord, ...]:
     """Every object, largest label order kept."""
-    return tuple(_lesion(objects, o) for o in objects.objects)
+    context = Context.of(objects)
+    return tuple(_lesion(context, o) for o in objects.objects)
 
 
-def _lesion(objects: Objects, found: LesionObject) -> LesionRecord:
+def _lesion(context: Context, found: LesionObject) -> LesionRecord:
+    objects = context.objects
     mask = np.asarray(objects.lesions.volume.array == found.label)
     bone = _most(objects.anatomy.bones, mask)
     regions = _touched(objects.anatomy.regions, mask)
@@ -100,7 +102,7 @@ def _lesion(objects: Objects, found: LesionObject) -> LesionRecord:
         confidence=round(found.confidence, 3),
         reasons=found.reasons,
         verdict=found.verdict,
-        measurements=lesion_measurements(objects, found.label),
+        measurements=lesion_measurements(context, found.label),
         centroid_lps_mm=(round(float(x), 2), round(float(y), 2), round(float(z), 2)),
         key_slice=key,
         key_image_uid=uid,

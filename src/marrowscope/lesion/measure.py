@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 from scipy import ndimage
 
@@ -16,57 +19,88 @@ from marrowscope.volume import AnyArray
 
 MM3_PER_CM3 = 1000.0
 INTERVAL_BASIS = "plausible thresholds"
+GROWTH_VOXELS = 3
+"""The lenient threshold may add this many voxels around a lesion: further is another object."""
 
 
-def lesion_measurements(objects: Objects, label: int) -> tuple[Measurement, ...]:
+@dataclass(frozen=True, eq=False)
+class Context:
+    """What every lesion of one exam is compared with, worked out once.
+
+    Attributes:
+        t1_muscle: brightness of muscle on T1, or None. t1_reference: that of reference marrow, or None.
+    """
+
+    objects: Objects
+    t1_muscle: float | None
+    t1_reference: float | None
+
+    @classmethod
+    def of(cls, objects: Objects) -> Self:
+        """The comparators that this exam offers."""
+        t1 = objects.exam.companion(Role.T1)
+        if t1 is None:
+            return cls(objects, None, None)
+        muscle = muscle_brightness(objects.exam, objects.anatomy, on=t1.volume.array)
+        if objects.reference is None:
+            return cls(objects, muscle, None)
+        normal = t1.volume.array[objects.reference.mask.mask() & t1.covered]
+        return cls(objects, muscle, float(np.median(normal)) if normal.size else None)
+
+
+def lesion_measurements(context: Context, label: int) -> tuple[Measurement, ...]:
     """Everything the exam allows for one lesion.
 
     Args:
-        objects: detection's (or the edited) result.
-        label: the lesion's value in ``objects.lesions``.
+        context: of detection's (or the edited) result. label: the lesion's value in its label map.
     """
+    objects = context.objects
     mask = np.asarray(objects.lesions.volume.array == label)
     exam = objects.exam
     return (
-        _volume(objects, mask),
+        _volume(objects, label),
         _extent(exam, mask),
         _depth(objects, mask),
         _brightness(objects, mask),
         _over_muscle(objects, mask),
-        *_t1(objects, mask),
+        _t1_over("t1_over_muscle", context, mask, context.t1_muscle, "muscle could not be found on T1"),
+        _t1_over("t1_over_reference", context, mask, context.t1_reference, "T1 does not cover reference marrow"),
         _opposed_drop(exam, mask),
         _fat_fraction(exam, mask),
         _adc(exam, mask),
     )
 
 
-def _volume(objects: Objects, mask: BoolArray) -> Measurement:
-    voxel = objects.exam.image.voxel_volume_mm3 / MM3_PER_CM3
-    value = float(mask.sum()) * voxel
-    low, high = _volume_interval(objects, mask)
-    interval = (min(value, low * voxel), max(value, high * voxel))
-    return Measurement.of("volume", value, "cm3", interval, INTERVAL_BASIS)
-
-
-def _volume_interval(objects: Objects, mask: BoolArray) -> tuple[float, float]:
-    """Voxel counts at the strict and at the lenient threshold (the lenient one grown from the lesion)."""
-    evidence = objects.evidence.array
-    strict = float((mask & (evidence >= objects.cutoff_high)).sum())
-    rivals = objects.lesions.mask() & ~mask
-    room = objects.anatomy.bones.mask() & ~rivals & ((evidence >= objects.cutoff_low) | mask)
-    near = ndimage.binary_dilation(mask, CONNECTIVITY, iterations=3) & room
+def _volume(objects: Objects, label: int) -> Measurement:
+    """Volume with an interval: voxels left at the strict, or joined at the lenient, plausible threshold."""
+    labels = objects.lesions.volume.array
+    box = _box(labels, label)
+    mask = labels[box] == label
+    evidence = objects.evidence.array[box]
+    room = objects.anatomy.bones.mask()[box] & ((evidence >= objects.cutoff_low) | mask)
+    room &= (labels[box] == 0) | mask
+    near = ndimage.binary_dilation(mask, CONNECTIVITY, iterations=GROWTH_VOXELS) & room
     lenient = ndimage.binary_propagation(mask, structure=CONNECTIVITY, mask=near)
-    return strict, float(lenient.sum())
+    strict = mask & (evidence >= objects.cutoff_high)
+    voxel = objects.exam.image.voxel_volume_mm3 / MM3_PER_CM3
+    value, low, high = (float(m.sum()) * voxel for m in (mask, strict, lenient))
+    return Measurement.of("volume", value, "cm3", (min(value, low), max(value, high)), INTERVAL_BASIS)
+
+
+def _box(labels: AnyArray, label: int) -> tuple[slice, ...]:
+    """The lesion's bounding box with room to grow."""
+    found = ndimage.find_objects(labels, max_label=label)[label - 1]
+    return tuple(slice(max(0, s.start - GROWTH_VOXELS - 1), s.stop + GROWTH_VOXELS + 1) for s in found)
 
 
 def _extent(exam: Exam, mask: BoolArray) -> Measurement:
+    """Length along the principal axis, one voxel included."""
     points = exam.image.to_world(np.argwhere(mask))
+    span = 0.0
     if len(points) > 1:
         _, _, axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
         along = points @ axes[0]
         span = float(along.max() - along.min())
-    else:
-        span = 0.0
     return Measurement.of("greatest_extent", span + min(exam.image.spacing), "mm")
 
 
@@ -78,42 +112,26 @@ def _depth(objects: Objects, mask: BoolArray) -> Measurement:
 
 
 def _brightness(objects: Objects, mask: BoolArray) -> Measurement:
-    if objects.reference is None:
+    if objects.reference is None or objects.reference.median <= 0:
         return Measurement.not_assessable("fluid_over_reference", "1", "no reference marrow")
-    value = float(np.median(objects.exam.image.array[mask])) / max(objects.reference.median, 1e-6)
+    value = float(np.median(objects.exam.image.array[mask])) / objects.reference.median
     return Measurement.of("fluid_over_reference", value, "1")
 
 
 def _over_muscle(objects: Objects, mask: BoolArray) -> Measurement:
     muscle = objects.reference.muscle if objects.reference else None
-    if muscle is None:
+    if not muscle:
         return Measurement.not_assessable("fluid_over_muscle", "1", "muscle could not be found (needs T1)")
     return Measurement.of("fluid_over_muscle", float(np.median(objects.exam.image.array[mask])) / muscle, "1")
 
 
-def _t1(objects: Objects, mask: BoolArray) -> tuple[Measurement, ...]:
-    t1 = objects.exam.companion(Role.T1)
+def _t1_over(code: str, context: Context, mask: BoolArray, unit: float | None, why: str) -> Measurement:
+    t1 = context.objects.exam.companion(Role.T1)
     if t1 is None or not t1.covered[mask].any():
-        why = "no usable T1 series covers the lesion"
-        return tuple(Measurement.not_assessable(c, "1", why) for c in ("t1_over_muscle", "t1_over_reference"))
-    value = float(np.median(t1.volume.array[mask & t1.covered]))
-    return _t1_muscle(objects, value, t1.volume.array), _t1_reference(objects, value, t1.volume.array)
-
-
-def _t1_muscle(objects: Objects, value: float, t1: AnyArray) -> Measurement:
-    muscle = muscle_brightness(objects.exam, objects.anatomy, on=t1)
-    if muscle is None or muscle <= 0:
-        return Measurement.not_assessable("t1_over_muscle", "1", "muscle could not be found")
-    return Measurement.of("t1_over_muscle", value / muscle, "1")
-
-
-def _t1_reference(objects: Objects, value: float, t1: AnyArray) -> Measurement:
-    if objects.reference is None:
-        return Measurement.not_assessable("t1_over_reference", "1", "no reference marrow")
-    normal = float(np.median(t1[objects.reference.mask.mask()]))
-    if normal <= 0:
-        return Measurement.not_assessable("t1_over_reference", "1", "reference marrow is not covered by T1")
-    return Measurement.of("t1_over_reference", value / normal, "1")
+        return Measurement.not_assessable(code, "1", "no usable T1 series covers the lesion")
+    if not unit:
+        return Measurement.not_assessable(code, "1", why)
+    return Measurement.of(code, float(np.median(t1.volume.array[mask & t1.covered])) / unit, "1")
 
 
 def _opposed_drop(exam: Exam, mask: BoolArray) -> Measurement:
@@ -177,7 +195,7 @@ def total_measurements(objects: Objects) -> tuple[Measurement, ...]:
             Measurement.not_assessable("lesion_count", "1", why),
         )
     parts = [
-        _volume(objects, np.asarray(objects.lesions.volume.array == o.label))
+        _volume(objects, o.label)
         for o in objects.objects
         if o.kind is LesionKind.EDEMA and o.verdict is not Verdict.REJECTED
     ]
