@@ -63,7 +63,7 @@ def assess_to(request: AssessRequest, out: Path, progress: Progress = silent) ->
     clock = StageClock(progress)
     clock("reading", 0, 1)
     files = {role: Path(name) for role, name in request.series.items()}
-    study = read_study(Path(request.study) if request.study else None, series=files or None)
+    study = read_study(Path(request.study or "."), series=files or None)
     clock("reading", 1, 1)
     try:
         assessed = assess(

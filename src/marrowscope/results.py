@@ -58,7 +58,7 @@ class Results:
         path = self.folder / "masks" / f"{name}.nii.gz"
         if not path.is_file():
             raise ResultsError(f"no masks/{name}.nii.gz in {self.folder.name}", "a results folder made from images")
-        volume = read_nifti(path).volume
+        volume, _ = read_nifti(path)
         names = {int(k): str(v) for k, v in self.run["labels"][name].items()}
         return LabelMap(volume.with_array(volume.array.astype("uint16")), names)
 

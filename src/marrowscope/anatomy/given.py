@@ -66,7 +66,7 @@ def rim(mask: BoolArray, slice_axis: int) -> BoolArray:
 def _read(path: Path) -> tuple[Volume, dict[int, str] | None]:
     from marrowscope.study.nifti import read_nifti
 
-    volume = read_nifti(path).volume
+    volume, _ = read_nifti(path)
     sidecar = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".yaml")
     if not sidecar.is_file():
         return volume, None

@@ -55,7 +55,7 @@ def conclude_objects(
         lesions=lesions,
         totals=totals,
         scores=scores,
-        findings=(*measured_findings(edited, lesions, totals), *entered_findings(intake, edits)),
+        findings=(*measured_findings(lesions, outcome_of(edited), exam.side), *entered_findings(intake, edits)),
         not_assessed=not_assessed(qc, edited),
         impression="",
         provenance=_provenance(exam, edited),

@@ -60,7 +60,7 @@ def lesion_measurements(context: Context, label: int) -> tuple[Measurement, ...]
     return (
         _volume(objects, label),
         _extent(exam, mask),
-        _depth(objects, mask),
+        *_depth(objects, mask),
         _brightness(objects, mask),
         _over_muscle(objects, mask),
         _t1_over("t1_over_muscle", context, mask, context.t1_muscle, "muscle could not be found on T1"),
@@ -104,11 +104,16 @@ def _extent(exam: Exam, mask: BoolArray) -> Measurement:
     return Measurement.of("greatest_extent", span + min(exam.image.spacing), "mm")
 
 
-def _depth(objects: Objects, mask: BoolArray) -> Measurement:
+def _depth(objects: Objects, mask: BoolArray) -> tuple[Measurement, ...]:
+    """How near the joint surface the lesion begins and how deep it reaches."""
     depth = objects.anatomy.depth_mm
+    codes = ("least_depth_from_joint", "depth_from_joint")
     if depth is None:
-        return Measurement.not_assessable("depth_from_joint", "mm", "the joint surface was not found at this site")
-    return Measurement.of("depth_from_joint", float(np.max(depth.array[mask])), "mm")
+        why = "the joint surface was not found at this site"
+        return tuple(Measurement.not_assessable(c, "mm", why) for c in codes)
+    inside = depth.array[mask]
+    ends = (float(inside.min()), float(inside.max()))
+    return tuple(Measurement.of(c, value, "mm") for c, value in zip(codes, ends, strict=True))
 
 
 def _brightness(objects: Objects, mask: BoolArray) -> Measurement:
