@@ -1,0 +1,162 @@
+"""Plain data to the fields of an Intake and back, collecting every mistake instead of stopping at the first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from marrowscope.errors import IntakeError
+from marrowscope.findings import Finding, Origin, State
+from marrowscope.knowledge.choices import choices
+from marrowscope.knowledge.findings import Kind, vocabulary
+from marrowscope.reasoning.intake_entries import Reader
+from marrowscope.reasoning.intake_text import Lined
+
+if TYPE_CHECKING:
+    from marrowscope.reasoning.intake import Intake
+
+SCHEMA = "marrowscope-intake/1"
+
+MAX_AGE = 120.0
+"""Years; nobody has been shown to be older than 122."""
+
+PREGNANCY_AGES = (10.0, 60.0)
+"""Years between which a pregnancy is possible."""
+
+WEEKS = {"h": 1 / 168, "d": 1 / 7, "w": 1.0, "m": 4.345, "y": 52.18}
+"""Weeks in an hour, day, week, month and year."""
+
+MAX_WEEKS = 52.18 * 100
+"""Longest duration accepted: a hundred years."""
+
+CLINICAL = (Kind.SYMPTOM, Kind.HISTORY, Kind.CONDITION, Kind.DRUG)
+CHOICES = ("site", "side", "age_group", "sex", "maturity", "setting", "onset")
+KEYS = {*CHOICES, "schema", "case", "age", "weeks", "duration", "regions", "labs", "imaging", "note", "uncoded"} | {
+    kind.value for kind in CLINICAL
+}
+
+
+def read_intake(source: dict[str, Any] | Lined) -> dict[str, Any]:
+    """Fields of an :class:`Intake`.
+
+    Raises:
+        IntakeError: every mistake found, each with its line and the nearest valid word.
+    """
+    lined = source if isinstance(source, Lined) else Lined(source)
+    if not isinstance(lined.data, dict):
+        raise IntakeError(f"{lined.name} holds {type(lined.data).__name__}", "entries such as `site: knee`")
+    reader = Reader(lined)
+    fields = _fields(reader, lined.data)
+    if reader.mistakes:
+        raise IntakeError("\n".join(reader.mistakes), "", "marrowscope intake check FILE, or intake vocabulary WORD")
+    return fields
+
+
+def _fields(reader: Reader, data: dict[str, Any]) -> dict[str, Any]:
+    for key in data.keys() - KEYS:
+        reader.unknown_word((key,), key, KEYS, "a part of an intake")
+    if data.get("schema", SCHEMA) != SCHEMA:
+        reader.mistake(("schema",), f"schema {data['schema']!r}", SCHEMA)
+    fields: dict[str, Any] = {}
+    for name in CHOICES:
+        if data.get(name) not in (None, ""):
+            fields[name] = reader.choice((name,), name, data[name])
+    fields["age"] = _age(reader, data)
+    fields["weeks"] = _weeks(reader, data)
+    sex, age = str(fields.get("sex") or ""), fields["age"]
+    findings = [finding for kind in CLINICAL for finding in reader.clinical(kind, data.get(kind.value))]
+    findings += reader.regions(data.get("regions")) + reader.labs(data.get("labs"), sex, age)
+    fields["findings"] = tuple(findings + reader.imaging(data.get("imaging")))
+    fields["uncoded"] = tuple(reader.texts("uncoded", data.get("uncoded")))
+    fields["note"], fields["case"] = str(data.get("note") or ""), str(data.get("case") or "")
+    _possible(reader, fields)
+    return _typed({name: value for name, value in fields.items() if value is not None})
+
+
+def _typed(fields: dict[str, Any]) -> dict[str, Any]:
+    from marrowscope.reasoning.intake import AgeGroup, Maturity, Onset, Setting, Sex
+
+    kinds = {"age_group": AgeGroup, "sex": Sex, "maturity": Maturity, "setting": Setting, "onset": Onset}
+    return {name: kinds[name](value) if name in kinds else value for name, value in fields.items()}
+
+
+def _age(reader: Reader, data: dict[str, Any]) -> float | None:
+    if (raw := data.get("age")) in (None, "", "unknown"):
+        return None
+    number = reader.number(raw)
+    if number is None or not 0 <= number <= MAX_AGE:
+        reader.mistake(("age",), f"age {raw!r}", f"years between 0 and {MAX_AGE:g} (0.5 is six months)")
+        return None
+    return number
+
+
+def _weeks(reader: Reader, data: dict[str, Any]) -> float | None:
+    """Duration in weeks from ``weeks: 6`` or ``duration: 6 weeks``."""
+    if data.get("weeks") is not None:
+        weeks, key = reader.number(data["weeks"]), "weeks"
+    elif data.get("duration") in (None, "", "unknown"):
+        return None
+    else:
+        key, words = "duration", str(data["duration"]).lower().split()
+        amount = reader.number(words[0]) if len(words) == 2 else None
+        factor = WEEKS.get(words[1][0]) if len(words) == 2 else None
+        weeks = None if amount is None or factor is None else amount * factor
+    if weeks is None or not 0 <= weeks <= MAX_WEEKS:
+        reader.mistake(
+            (key,), f"{key} {data[key]!r}", "`weeks: 6`, or `duration: 3 months` (days, weeks, months, years)"
+        )
+        return None
+    return weeks
+
+
+def _possible(reader: Reader, fields: dict[str, Any]) -> None:
+    """Refuse what cannot be true together."""
+    present = {finding.code for finding in fields["findings"] if finding.state is State.PRESENT}
+    for code in sorted(present & {"pregnancy", "postpartum", "menopause", "breastfeeding"}):
+        if fields.get("sex") == "male":
+            reader.mistake((Kind.HISTORY.value, code), f"{code} in a man", "sex: female, or leave it out")
+    low, high = PREGNANCY_AGES
+    if "pregnancy" in present and fields["age"] is not None and not low <= fields["age"] <= high:
+        reader.mistake(("history", "pregnancy"), f"pregnant at {fields['age']:g}", f"an age of {low:g} to {high:g}")
+
+
+_WORD = {State.PRESENT: "yes", State.ABSENT: "no", State.UNKNOWN: "unknown"}
+
+
+def _entry(finding: Finding) -> Any:
+    extra = {name: getattr(finding, name) for name in ("side", "note") if getattr(finding, name)}
+    return {"state": _WORD[finding.state], **extra} if extra else _WORD[finding.state]
+
+
+def write_intake(intake: Intake) -> dict[str, Any]:
+    """Plain data of the published schema; unknown parts are left out."""
+    data: dict[str, Any] = {"schema": SCHEMA}
+    for name in ("case", "age", "weeks", *CHOICES):
+        value = getattr(intake, name)
+        if value not in (None, "", "unknown"):
+            data[name] = value if isinstance(value, float) else str(value)
+    for finding in intake.findings:
+        _place(data, finding)
+    if intake.note:
+        data["note"] = intake.note
+    if intake.uncoded:
+        data["uncoded"] = list(intake.uncoded)
+    return data
+
+
+def _place(data: dict[str, Any], finding: Finding) -> None:
+    kind = vocabulary()[finding.code].kind
+    if kind is Kind.REGION:
+        data.setdefault("regions", []).append(finding.code)
+    elif kind is Kind.LAB:
+        item = vocabulary()[finding.code].section
+        level = finding.code.removeprefix(f"{item}_")
+        value = level if finding.value is None else {"value": finding.value, "unit": finding.unit}
+        data.setdefault("labs", {})[item] = value
+    elif finding.origin is Origin.READ or kind is Kind.IMAGING:
+        by, _, modality = finding.by.rpartition(" / ")
+        images = data.setdefault("imaging", {})
+        if by:
+            images["by"] = by
+        images.setdefault(modality if modality in choices()["modality"] else "mri", {})[finding.code] = _entry(finding)
+    else:
+        data.setdefault(kind.value, {})[finding.code] = _entry(finding)

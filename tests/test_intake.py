@@ -1,0 +1,120 @@
+"""The intake: reading, judging, refusing with the line and the nearest word, and writing back."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marrowscope.errors import IntakeError
+from marrowscope.findings import Origin, State
+from marrowscope.reasoning.intake import Intake
+from marrowscope.reasoning.intake_text import parse_text
+
+FULL = """
+case: A
+site: hip
+age: 62
+sex: F
+setting: GP
+duration: 3 months
+symptoms: {night_pain: yes, fever: no, weight_loss: unknown}
+drugs: [tacrolimus]
+labs: {crp: 6 mg/dL, rf: positive, haemoglobin: low}
+regions: [femoral_head]
+imaging:
+  by: radiologist
+  mri: {acl_tear: yes, symmetric: no, abscess: {state: yes, side: left}}
+note: pain since the holiday
+uncoded: [likes gardening]
+"""
+
+
+def read(text: str) -> Intake:
+    return Intake.from_dict(parse_text(text, "case.yaml"))
+
+
+def test_a_full_intake_is_read_and_judged() -> None:
+    intake = read(FULL)
+    assert (intake.site, intake.sex.value, intake.setting.value) == ("hip_pelvis", "female", "general_practice")
+    assert intake.weeks == pytest.approx(13.0, abs=0.1)
+    crp = next(finding for finding in intake.findings if finding.code.startswith("crp"))
+    assert (crp.code, crp.value, crp.unit, crp.origin) == ("crp_high", 60, "mg/L", Origin.LAB)
+    assert intake.has("calcineurin_inhibitor") and intake.has("haemoglobin_low")
+    assert intake.uncoded == ("likes gardening",)
+
+
+def test_present_absent_and_unknown_differ_and_imply() -> None:
+    intake = read(FULL)
+    assert intake.state("fever") is State.ABSENT
+    assert intake.state("weight_loss") is State.UNKNOWN
+    assert intake.state("palpable_mass") is State.UNKNOWN
+    assert intake.has("ligament_tear"), "an ACL tear is a ligament tear"
+    without = read("imaging: {mri: {ligament_tear: no}}")
+    assert without.state("acl_tear") is State.ABSENT, "no ligament tear, no ACL tear"
+
+
+def test_writing_and_reading_give_the_same_intake() -> None:
+    intake = read(FULL)
+    assert Intake.from_dict(intake.to_dict()) == intake
+    assert Intake.from_dict({}) == Intake()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "hint"),
+    [
+        ("site: knee\nage: 430", "line 2", "years between 0 and 120"),
+        ("labs:\n  crp: banana", "line 2", "normal / raised / high"),
+        ("labs: {crp: 31 mmol/L}", "line 1", "mg/L"),
+        ("labs: {crp: 90000}", "line 1", "0 to 700"),
+        ("sex: male\nhistory: {pregnancy: yes}", "line 2", "sex: female"),
+        ("age: 80\nhistory: {pregnancy: yes}", "line 2", "10 to 60"),
+        ("drugs: {aspirinol: yes}", "line 1", "intake vocabulary"),
+        ("symptoms: {knight_pain: yes}", "line 1", "night_pain"),
+        ("site: kne", "line 1", "perhaps knee"),
+        ("symptoms: {fever: maybe}", "line 1", "yes, no or unknown"),
+        ("simptoms: {fever: yes}", "line 1", "symptoms"),
+        ("drugs: {fracture_line: yes}", "line 1", "fracture_line under imaging"),
+        ("duration: a while", "line 1", "duration: 3 months"),
+        ("age: -1", "line 1", "between 0"),
+        ("age: .nan", "line 1", "between 0"),
+        ("imaging: {xyz: {effusion: yes}}", "line 1", "modality"),
+    ],
+)
+def test_impossible_input_is_explained_with_line_and_nearest_word(text: str, line: str, hint: str) -> None:
+    with pytest.raises(IntakeError) as caught:
+        read(text)
+    assert line in caught.value.message and hint in caught.value.message
+    assert caught.value.exit_code == 2
+
+
+def test_every_mistake_is_listed_at_once() -> None:
+    with pytest.raises(IntakeError) as caught:
+        read("site: kne\nage: 430\nlabs: {crp: banana}")
+    assert len(caught.value.found.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    "text", ["a: [", "- 1\n- 2", "just words", "a: &x 1\nb: *x", "age: 3\nage: 4", "x: " + "[" * 30 + "]" * 30]
+)
+def test_broken_texts_are_refused_plainly(text: str) -> None:
+    with pytest.raises(IntakeError):
+        read(text)
+
+
+def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(IntakeError, match="cannot be read"):
+        Intake.load(tmp_path / "absent.yaml")
+    binary = tmp_path / "b.yaml"
+    binary.write_bytes(b"\xff\xfe\x00\x81")
+    with pytest.raises(IntakeError, match="cannot be read"):
+        Intake.load(binary)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused_never_worse(text: str) -> None:
+    try:
+        intake = read(text)
+    except IntakeError:
+        return
+    assert Intake.from_dict(intake.to_dict()) == intake
