@@ -13,7 +13,8 @@ from marrowscope.assessment.types import (
     SeriesRecord,
     SubjectRecord,
 )
-from marrowscope.labelmap import BoolArray, LabelMap
+from marrowscope.labelmap import LabelMap
+from marrowscope.lesion.crop import Crop
 from marrowscope.lesion.measure import Context, bone_measurements, lesion_measurements
 from marrowscope.lesion.types import LesionObject, Objects
 from marrowscope.measurement import Measurement
@@ -85,12 +86,12 @@ def lesion_records(objects: Objects) -> tuple[LesionRecord, ...]:
 
 def _lesion(context: Context, found: LesionObject) -> LesionRecord:
     objects = context.objects
-    mask = np.asarray(objects.lesions.volume.array == found.label)
+    mask = context.crops[found.label]
     bone = _most(objects.anatomy.bones, mask)
     regions = _touched(objects.anatomy.regions, mask)
     key = key_slice(mask, objects.exam.image.slice_axis)
     uid, frame = _source(objects.exam.fluid, key)
-    x, y, z = objects.exam.image.to_world(np.argwhere(mask).mean(axis=0))
+    x, y, z = mask.world(objects.exam.image).mean(axis=0)
     return LesionRecord(
         label=found.label,
         code=f"lesion_{found.label}",
@@ -110,20 +111,20 @@ def _lesion(context: Context, found: LesionObject) -> LesionRecord:
     )
 
 
-def key_slice(mask: BoolArray, slice_axis: int) -> int:
-    """Index of the slice where the mask is largest."""
+def key_slice(crop: Crop, slice_axis: int) -> int:
+    """Index of the slice where the object is largest."""
     plane = tuple(a for a in range(3) if a != slice_axis)
-    return int(mask.sum(axis=plane).argmax())
+    return int(crop.mask.sum(axis=plane).argmax()) + int(crop.box[slice_axis].start)
 
 
-def _most(labels: LabelMap, mask: BoolArray) -> str:
-    counts = np.bincount(labels.volume.array[mask].ravel(), minlength=1)
+def _most(labels: LabelMap, mask: Crop) -> str:
+    counts = np.bincount(mask.values(labels.volume.array), minlength=1)
     counts[0] = 0
     return labels.names[int(counts.argmax())] if counts.any() else ""
 
 
-def _touched(labels: LabelMap, mask: BoolArray) -> tuple[str, ...]:
-    counts = np.bincount(labels.volume.array[mask].ravel(), minlength=1)
+def _touched(labels: LabelMap, mask: Crop) -> tuple[str, ...]:
+    counts = np.bincount(mask.values(labels.volume.array), minlength=1)
     counts[0] = 0
     order = np.argsort(-counts, kind="stable")
     return tuple(labels.names[int(n)] for n in order if counts[n] > 0)

@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.labelmap import BoolArray, LabelMap
+from marrowscope.lesion.crop import crops
 from marrowscope.lesion.objects import CONNECTIVITY, Candidate, candidates, confidence, kind_of
 from marrowscope.lesion.reference import find_reference
 from marrowscope.lesion.settings import setting
@@ -54,7 +55,7 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
     vessels = np.zeros(exam.image.shape, dtype=bool)
     for candidate, kind in kept:
         if kind is None:
-            vessels |= candidate.mask
+            vessels[candidate.crop.box] |= candidate.crop.mask
     kept_out = LabelMap.from_masks(
         exam.image, {"rim": anatomy.uncertain & (relative > cutoff.value), "vessel": vessels}
     )
@@ -106,16 +107,15 @@ def _class(exam: Exam) -> str:
 def _grown(relative: AnyArray, searched: BoolArray, cutoff: Cutoff) -> BoolArray:
     """Objects with a core above the seed level, each ended half way down its own plateau."""
     bright = searched & (relative >= cutoff.value)
-    labels, count = ndimage.label(bright, structure=CONNECTIVITY)
+    labels, _ = ndimage.label(bright, structure=CONNECTIVITY)
     kept = np.zeros_like(bright)
     smooth = ndimage.uniform_filter(relative, size=3)
-    for label, box in enumerate(ndimage.find_objects(labels), start=1):
-        mine = labels[box] == label
-        if smooth[box][mine].max() < setting("threshold", "seed_factor") * cutoff.value:
+    for crop in crops(labels, margin=0).values():
+        if crop.values(smooth).max() < setting("threshold", "seed_factor") * cutoff.value:
             continue
-        plateau = float(np.percentile(relative[box][mine], 90))
-        kept[box] |= mine & (relative[box] >= max(cutoff.value, setting("threshold", "edge_share") * plateau))
-    assert count == labels.max()
+        plateau = float(np.percentile(crop.values(relative), 90))
+        level = max(cutoff.value, setting("threshold", "edge_share") * plateau)
+        kept[crop.box] |= crop.mask & (relative[crop.box] >= level)
     return kept
 
 
@@ -133,7 +133,7 @@ def _objects(
         if kind is None:
             continue
         label = len(objects) + 1
-        array[candidate.mask] = label
+        array[candidate.crop.box][candidate.crop.mask] = label
         sure, reasons = confidence(candidate, cutoff.value, cutoff.reference, cutoff.scale)
         objects.append(LesionObject(label, kind, sure, reasons))
     names = {o.label: f"lesion_{o.label}" for o in objects}

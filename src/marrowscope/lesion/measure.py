@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,12 +11,12 @@ from scipy import ndimage
 
 from marrowscope.anatomy.types import Exam
 from marrowscope.labelmap import BoolArray
+from marrowscope.lesion.crop import Crop, crops
 from marrowscope.lesion.objects import CONNECTIVITY
 from marrowscope.lesion.reference import muscle_brightness
 from marrowscope.lesion.types import LesionKind, Objects, Verdict
 from marrowscope.measurement import Measurement
 from marrowscope.study import Role
-from marrowscope.volume import AnyArray
 
 MM3_PER_CM3 = 1000.0
 INTERVAL_BASIS = "plausible thresholds"
@@ -28,24 +29,27 @@ class Context:
     """What every lesion of one exam is compared with, worked out once.
 
     Attributes:
+        crops: every lesion in its box.
         t1_muscle: brightness of muscle on T1, or None. t1_reference: that of reference marrow, or None.
     """
 
     objects: Objects
+    crops: Mapping[int, Crop]
     t1_muscle: float | None
     t1_reference: float | None
 
     @classmethod
     def of(cls, objects: Objects) -> Self:
         """The comparators that this exam offers."""
+        boxes = crops(objects.lesions.volume.array, GROWTH_VOXELS + 1)
         t1 = objects.exam.companion(Role.T1)
         if t1 is None:
-            return cls(objects, None, None)
+            return cls(objects, boxes, None, None)
         muscle = muscle_brightness(objects.exam, objects.anatomy, on=t1.volume.array)
         if objects.reference is None:
-            return cls(objects, muscle, None)
+            return cls(objects, boxes, muscle, None)
         normal = t1.volume.array[objects.reference.mask.mask() & t1.covered]
-        return cls(objects, muscle, float(np.median(normal)) if normal.size else None)
+        return cls(objects, boxes, muscle, float(np.median(normal)) if normal.size else None)
 
 
 def lesion_measurements(context: Context, label: int) -> tuple[Measurement, ...]:
@@ -55,10 +59,10 @@ def lesion_measurements(context: Context, label: int) -> tuple[Measurement, ...]
         context: of detection's (or the edited) result. label: the lesion's value in its label map.
     """
     objects = context.objects
-    mask = np.asarray(objects.lesions.volume.array == label)
+    mask = context.crops[label]
     exam = objects.exam
     return (
-        _volume(objects, label),
+        _volume(objects, mask),
         _extent(exam, mask),
         *_depth(objects, mask),
         _brightness(objects, mask),
@@ -71,14 +75,12 @@ def lesion_measurements(context: Context, label: int) -> tuple[Measurement, ...]
     )
 
 
-def _volume(objects: Objects, label: int) -> Measurement:
+def _volume(objects: Objects, crop: Crop) -> Measurement:
     """Volume with an interval: voxels left at the strict, or joined at the lenient, plausible threshold."""
-    labels = objects.lesions.volume.array
-    box = _box(labels, label)
-    mask = labels[box] == label
+    box, mask = crop.box, crop.mask
     evidence = objects.evidence.array[box]
-    room = objects.anatomy.bones.mask()[box] & ((evidence >= objects.cutoff_low) | mask)
-    room &= (labels[box] == 0) | mask
+    room = (objects.anatomy.bones.volume.array[box] > 0) & ((evidence >= objects.cutoff_low) | mask)
+    room &= (objects.lesions.volume.array[box] == 0) | mask
     near = ndimage.binary_dilation(mask, CONNECTIVITY, iterations=GROWTH_VOXELS) & room
     lenient = ndimage.binary_propagation(mask, structure=CONNECTIVITY, mask=near)
     strict = mask & (evidence >= objects.cutoff_high)
@@ -87,15 +89,9 @@ def _volume(objects: Objects, label: int) -> Measurement:
     return Measurement.of("volume", value, "cm3", (min(value, low), max(value, high)), INTERVAL_BASIS)
 
 
-def _box(labels: AnyArray, label: int) -> tuple[slice, ...]:
-    """The lesion's bounding box with room to grow."""
-    found = ndimage.find_objects(labels, max_label=label)[label - 1]
-    return tuple(slice(max(0, s.start - GROWTH_VOXELS - 1), s.stop + GROWTH_VOXELS + 1) for s in found)
-
-
-def _extent(exam: Exam, mask: BoolArray) -> Measurement:
+def _extent(exam: Exam, mask: Crop) -> Measurement:
     """Length along the principal axis, one voxel included."""
-    points = exam.image.to_world(np.argwhere(mask))
+    points = mask.world(exam.image)
     span = 0.0
     if len(points) > 1:
         _, _, axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
@@ -104,66 +100,68 @@ def _extent(exam: Exam, mask: BoolArray) -> Measurement:
     return Measurement.of("greatest_extent", span + min(exam.image.spacing), "mm")
 
 
-def _depth(objects: Objects, mask: BoolArray) -> tuple[Measurement, ...]:
+def _depth(objects: Objects, mask: Crop) -> tuple[Measurement, ...]:
     """How near the joint surface the lesion begins and how deep it reaches."""
     depth = objects.anatomy.depth_mm
     codes = ("least_depth_from_joint", "depth_from_joint")
     if depth is None:
         why = "the joint surface was not found at this site"
         return tuple(Measurement.not_assessable(c, "mm", why) for c in codes)
-    inside = depth.array[mask]
+    inside = mask.values(depth.array)
     ends = (float(inside.min()), float(inside.max()))
     return tuple(Measurement.of(c, value, "mm") for c, value in zip(codes, ends, strict=True))
 
 
-def _brightness(objects: Objects, mask: BoolArray) -> Measurement:
+def _brightness(objects: Objects, mask: Crop) -> Measurement:
     if objects.reference is None or objects.reference.median <= 0:
         return Measurement.not_assessable("fluid_over_reference", "1", "no reference marrow")
-    value = float(np.median(objects.exam.image.array[mask])) / objects.reference.median
+    value = float(np.median(mask.values(objects.exam.image.array))) / objects.reference.median
     return Measurement.of("fluid_over_reference", value, "1")
 
 
-def _over_muscle(objects: Objects, mask: BoolArray) -> Measurement:
+def _over_muscle(objects: Objects, mask: Crop) -> Measurement:
     muscle = objects.reference.muscle if objects.reference else None
     if not muscle:
         return Measurement.not_assessable("fluid_over_muscle", "1", "muscle could not be found (needs T1)")
-    return Measurement.of("fluid_over_muscle", float(np.median(objects.exam.image.array[mask])) / muscle, "1")
+    return Measurement.of("fluid_over_muscle", float(np.median(mask.values(objects.exam.image.array))) / muscle, "1")
 
 
-def _t1_over(code: str, context: Context, mask: BoolArray, unit: float | None, why: str) -> Measurement:
+def _t1_over(code: str, context: Context, mask: Crop, unit: float | None, why: str) -> Measurement:
     t1 = context.objects.exam.companion(Role.T1)
-    if t1 is None or not t1.covered[mask].any():
+    if t1 is None or not mask.values(t1.covered).any():
         return Measurement.not_assessable(code, "1", "no usable T1 series covers the lesion")
     if not unit:
         return Measurement.not_assessable(code, "1", why)
-    return Measurement.of(code, float(np.median(t1.volume.array[mask & t1.covered])) / unit, "1")
+    return Measurement.of(code, float(np.median(mask.values(t1.volume.array)[mask.values(t1.covered)])) / unit, "1")
 
 
-def _opposed_drop(exam: Exam, mask: BoolArray) -> Measurement:
+def _opposed_drop(exam: Exam, mask: Crop) -> Measurement:
     inside, opposed = exam.companion(Role.IN_PHASE), exam.companion(Role.OPPOSED_PHASE)
     if inside is None or opposed is None:
         return Measurement.not_assessable("opposed_phase_drop", "%", "needs in-phase and opposed-phase images")
-    before = float(np.median(inside.volume.array[mask]))
+    before = float(np.median(mask.values(inside.volume.array)))
     if before <= 0:
         return Measurement.not_assessable("opposed_phase_drop", "%", "the lesion is not covered")
-    return Measurement.of("opposed_phase_drop", 100 * (1 - float(np.median(opposed.volume.array[mask])) / before), "%")
+    return Measurement.of(
+        "opposed_phase_drop", 100 * (1 - float(np.median(mask.values(opposed.volume.array))) / before), "%"
+    )
 
 
-def _fat_fraction(exam: Exam, mask: BoolArray) -> Measurement:
+def _fat_fraction(exam: Exam, mask: Crop) -> Measurement:
     fat, water = exam.companion(Role.FAT), exam.companion(Role.WATER)
     if fat is None or water is None:
         return Measurement.not_assessable("fat_fraction", "%", "needs Dixon fat and water images")
-    f, w = float(np.median(fat.volume.array[mask])), float(np.median(water.volume.array[mask]))
+    f, w = float(np.median(mask.values(fat.volume.array))), float(np.median(mask.values(water.volume.array)))
     if f + w <= 0:
         return Measurement.not_assessable("fat_fraction", "%", "the lesion is not covered")
     return Measurement.of("fat_fraction", 100 * f / (f + w), "%")
 
 
-def _adc(exam: Exam, mask: BoolArray) -> Measurement:
+def _adc(exam: Exam, mask: Crop) -> Measurement:
     adc = exam.companion(Role.ADC)
     if adc is None:
         return Measurement.not_assessable("adc", "10*-6.mm2/s", "needs an ADC map")
-    return Measurement.of("adc", float(np.median(adc.volume.array[mask])), "10*-6.mm2/s")
+    return Measurement.of("adc", float(np.median(mask.values(adc.volume.array))), "10*-6.mm2/s")
 
 
 def counted(objects: Objects) -> BoolArray:
@@ -199,8 +197,9 @@ def total_measurements(objects: Objects) -> tuple[Measurement, ...]:
             Measurement.not_assessable("edema_volume", "cm3", why),
             Measurement.not_assessable("lesion_count", "1", why),
         )
+    boxes = crops(objects.lesions.volume.array, GROWTH_VOXELS + 1)
     parts = [
-        _volume(objects, o.label)
+        _volume(objects, boxes[o.label])
         for o in objects.objects
         if o.kind is LesionKind.EDEMA and o.verdict is not Verdict.REJECTED
     ]

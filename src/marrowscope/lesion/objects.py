@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from marrowscope.labelmap import BoolArray
+from marrowscope.lesion.crop import Crop, crops
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import LesionKind
 from marrowscope.volume import AnyArray, FloatArray, Volume
@@ -21,13 +22,13 @@ class Candidate:
     """One connected object before it is judged.
 
     Attributes:
-        mask: bool on the grid. volume_mm3: its volume. plateau: 90th percentile of its brightness.
+        crop: where it is. volume_mm3: its volume. plateau: 90th percentile of its brightness.
         extent_mm: principal extents (longest first), 4 standard deviations of the voxel positions.
         sharpness: share of its contrast gained across its one-voxel edge.
         rim_share: share of its voxels that lie in the uncertain rim's neighbourhood.
     """
 
-    mask: BoolArray
+    crop: Crop
     volume_mm3: float
     plateau: float
     extent_mm: tuple[float, float, float]
@@ -37,29 +38,27 @@ class Candidate:
 
 def candidates(bright: BoolArray, image: Volume, reference: float, rim: BoolArray) -> list[Candidate]:
     """Connected objects of ``bright``, largest first, those under the minimum volume left out."""
-    labels, count = ndimage.label(bright, structure=CONNECTIVITY)
+    labels, _ = ndimage.label(bright, structure=CONNECTIVITY)
     smallest = setting("threshold", "minimum_volume") / image.voxel_volume_mm3
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    found = [_describe(labels == n, image, reference, rim) for n in range(1, count + 1) if sizes[n] >= smallest]
-    return sorted(found, key=lambda c: (-c.volume_mm3, tuple(np.argwhere(c.mask)[0])))
+    large = [c for c in crops(labels, margin=1).values() if c.voxels >= smallest]
+    found = [_describe(c, image, reference, rim) for c in large]
+    return sorted(found, key=lambda c: (-c.volume_mm3, tuple(c.crop.indices()[0])))
 
 
-def _describe(mask: BoolArray, image: Volume, reference: float, rim: BoolArray) -> Candidate:
-    values = image.array[mask]
-    near_rim = ndimage.binary_dilation(rim) & mask
-    plateau = float(np.percentile(values, 90))
+def _describe(crop: Crop, image: Volume, reference: float, rim: BoolArray) -> Candidate:
+    near_rim = ndimage.binary_dilation(rim[crop.box]) & crop.mask
+    plateau = float(np.percentile(crop.values(image.array), 90))
     return Candidate(
-        mask=mask,
-        volume_mm3=float(mask.sum()) * image.voxel_volume_mm3,
+        crop=crop,
+        volume_mm3=crop.voxels * image.voxel_volume_mm3,
         plateau=plateau,
-        extent_mm=_extents(mask, image),
-        sharpness=_sharpness(mask, image.array, reference, plateau),
-        rim_share=float(near_rim.sum() / mask.sum()),
+        extent_mm=_extents(crop.world(image), image),
+        sharpness=_sharpness(crop.mask, image.array[crop.box], reference, plateau),
+        rim_share=float(near_rim.sum() / crop.voxels),
     )
 
 
-def _extents(mask: BoolArray, image: Volume) -> tuple[float, float, float]:
-    points = image.to_world(np.argwhere(mask))
+def _extents(points: FloatArray, image: Volume) -> tuple[float, float, float]:
     spread: FloatArray = np.diag(np.square(image.spacing)) / 12
     if len(points) > 1:
         spread = spread + np.cov(points.T)
