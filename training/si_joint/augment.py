@@ -1,0 +1,70 @@
+"""Random geometry and intensity for 2.5D slice stacks: what an unknown scanner may do to a picture."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+
+def random_batch(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    n: int,
+    crop: int,
+    rng: np.random.Generator,
+    weights: np.ndarray | None = None,
+    strong: float = 0.12,
+) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+    """n random slices of x (s, 2*3, w, h) and y (s, c, w, h), moved, cropped to crop x crop, and re-toned."""
+    idx = rng.choice(len(x), n, p=weights)
+    size = x.shape[-1]
+    theta = np.zeros((n, 2, 3), np.float32)
+    for b in range(n):
+        angle = rng.uniform(-180, 180) if rng.random() < strong else rng.normal(0, 9)
+        s = math.exp(rng.uniform(math.log(0.75), math.log(1.3)))
+        aspect = math.exp(rng.normal(0, 0.06))
+        c, sn = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+        m = np.array([[c, -sn], [sn, c]]) @ np.array([[1, rng.normal(0, 0.05)], [0, 1]])
+        m = m @ np.diag([crop / size * s * aspect, crop / size * s / aspect])
+        if rng.random() < 0.5:
+            m = np.diag([1.0, -1.0]) @ m
+        free = max(0.0, 1 - crop / size * s)
+        theta[b, :, :2] = m
+        theta[b, :, 2] = rng.uniform(-free - 0.1, free + 0.1, 2)
+    grid = F.affine_grid(torch.from_numpy(theta), [n, 1, crop, crop], align_corners=False)
+    xb = F.grid_sample(x[idx], grid, mode="bilinear", align_corners=False)
+    yb = F.grid_sample(y[idx], grid, mode="bilinear", align_corners=False)
+    return tone(xb, rng), yb, idx
+
+
+def tone(xb: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Gain, gamma, coil shading, noise, blur, neighbours lost, one series missing; per sample and per series."""
+    n, _, h, w = xb.shape
+    yy, xx = torch.meshgrid(torch.linspace(-1, 1, h), torch.linspace(-1, 1, w), indexing="ij")
+    for b in range(n):
+        have_stir = bool(xb[b, 3:].any())
+        drop = rng.random()
+        for s in range(2):
+            v = xb[b, 3 * s : 3 * s + 3]
+            gain = math.exp(rng.normal(0, 0.25))
+            v = v.clamp_min(0).pow(math.exp(rng.normal(0, 0.2))) * gain
+            if rng.random() < 0.7:
+                a, c, e, f = rng.normal(0, 0.25, 4)
+                v = v * torch.exp(a * xx + c * yy + e * xx * xx + f * yy * yy)[None]
+            if rng.random() < 0.2:
+                v = F.avg_pool2d(v[None], 3, 1, 1)[0]
+            if rng.random() < 0.5:
+                v = (v + torch.randn(v.shape) * float(rng.uniform(0, 0.08)) * (v > 0)).clamp_min(0)
+            if rng.random() < 0.1:
+                v = v[[1, 1, 1]]
+            elif rng.random() < 0.15:
+                v = v[[2, 1, 0]]
+            xb[b, 3 * s : 3 * s + 3] = v
+        if have_stir and drop < 0.25:
+            xb[b, 3:] = 0
+        elif have_stir and drop < 0.42:
+            xb[b, :3] = 0
+    return xb

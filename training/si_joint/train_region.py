@@ -1,0 +1,91 @@
+"""One fold of the bone region model. `python training/si_joint/train_region.py DATA OUT --fold 0`"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from augment import random_batch
+from data import FOLDS, REGION_CASES, load_case, triplet
+from nets import BlockUNet
+
+CROP = 272
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser()
+    ap.add_argument("data", type=Path)
+    ap.add_argument("out", type=Path)
+    ap.add_argument("--fold", type=int, required=True)
+    ap.add_argument("--steps", type=int, default=4000)
+    ap.add_argument("--batch", type=int, default=6)
+    ap.add_argument("--seed", type=int, default=0)
+    ap.add_argument("--init", type=Path)
+    a = ap.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(a.seed * 100 + a.fold)
+    rng = np.random.default_rng(a.seed * 100 + a.fold)
+    cases = [load_case(a.data, c) for c in REGION_CASES]
+    train = [c for c in cases if c.name not in FOLDS[a.fold]]
+    held = [c for c in cases if c.name in FOLDS[a.fold]]
+    x = torch.from_numpy(np.concatenate([np.concatenate([triplet(c.t1, c.t1.shape), triplet(c.stir, c.t1.shape)], 1) for c in train]))
+    y = torch.from_numpy(np.concatenate([np.moveaxis(c.region, 2, 0)[:, None] for c in train]).astype(np.float32))
+    net = BlockUNet().to(memory_format=torch.channels_last)
+    if a.init:
+        net.load_state_dict(torch.load(a.init, weights_only=True)["model"])
+    ema = copy.deepcopy(net).eval()
+    print("params", sum(p.numel() for p in net.parameters()), "slices", len(x), flush=True)
+    opt = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=1e-2)
+    a.out.mkdir(parents=True, exist_ok=True)
+    t0 = time.time()
+    run = 0.0
+    for step in range(a.steps):
+        lr = 3e-3 * min(1, (step + 1) / 100) * (0.5 * (1 + math.cos(math.pi * step / a.steps)) + 0.003)
+        for g in opt.param_groups:
+            g["lr"] = lr
+        xb, yb, _ = random_batch(x, y, a.batch, CROP, rng)
+        net.train()
+        with torch.autocast("cpu", torch.bfloat16):
+            z = net(xb.to(memory_format=torch.channels_last)).float()
+        p = torch.sigmoid(z)
+        dice = 1 - (2 * (p * yb).sum((1, 2, 3)) + 50) / (p.sum((1, 2, 3)) + yb.sum((1, 2, 3)) + 50)
+        loss = F.binary_cross_entropy_with_logits(z, yb) + 0.5 * dice.mean()
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        d = min(0.995, (step + 1) / (step + 20))
+        with torch.no_grad():
+            for pe, pn in zip(ema.state_dict().values(), net.state_dict().values(), strict=True):
+                if pe.dtype.is_floating_point:
+                    pe.mul_(d).add_(pn, alpha=1 - d)
+                else:
+                    pe.copy_(pn)
+        run = 0.98 * run + 0.02 * loss.item() if step else loss.item()
+        if (step + 1) % 250 == 0 or step + 1 == a.steps:
+            res = {}
+            for c in held:
+                for mode in ("both", "t1", "stir"):
+                    if mode != "t1" and c.stir is None:
+                        continue
+                    t = triplet(None if mode == "stir" else c.t1, c.t1.shape)
+                    s = triplet(None if mode == "t1" else c.stir, c.t1.shape)
+                    if (step + 1) % 1000 and mode != "both" and c.stir is not None:
+                        continue
+                    with torch.no_grad():
+                        q = torch.cat([ema(torch.from_numpy(np.concatenate([t[k : k + 5], s[k : k + 5]], 1))) for k in range(0, len(t), 5)])[:, 0] > 0
+                    r = np.moveaxis(c.region, 2, 0)
+                    q = q.numpy()
+                    res[f"{c.name}/{mode}"] = round(float(2 * (q & r).sum() / (q.sum() + r.sum())), 4)
+            print(step + 1, f"{time.time() - t0:.0f}s loss {run:.4f} lr {lr:.5f}", json.dumps(res), flush=True)
+            torch.save({"model": ema.state_dict(), "step": step + 1, "fold": a.fold, "scores": res}, a.out / f"region_{a.fold}.pt")
+
+
+if __name__ == "__main__":
+    main()
