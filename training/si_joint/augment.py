@@ -8,6 +8,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+PIXEL_MM = 0.6
+PLACE_SCALE_MM = 100.0
+
 
 def random_batch(
     x: torch.Tensor,
@@ -16,20 +19,25 @@ def random_batch(
     crop: int,
     rng: np.random.Generator,
     weights: np.ndarray | None = None,
-    strong: float = 0.12,
+    strong: float = 0.06,
 ) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
     """n random slices of x (s, 2*3, w, h) and y (s, c, w, h), moved, cropped to crop x crop, and re-toned."""
     idx = rng.choice(len(x), n, p=weights)
+    assert x.is_contiguous() and y.is_contiguous()
     size = x.shape[-1]
     theta = np.zeros((n, 2, 3), np.float32)
+    mirrored, lost = np.zeros(n, bool), np.zeros(n, bool)
     for b in range(n):
-        angle = rng.uniform(-180, 180) if rng.random() < strong else rng.normal(0, 9)
-        s = math.exp(rng.uniform(math.log(0.75), math.log(1.3)))
+        turned = rng.random() < strong
+        angle = rng.uniform(-180, 180) if turned else rng.normal(0, 7)
+        s = math.exp(rng.normal(0, 0.09))
         aspect = math.exp(rng.normal(0, 0.06))
         c, sn = math.cos(math.radians(angle)), math.sin(math.radians(angle))
         m = np.array([[c, -sn], [sn, c]]) @ np.array([[1, rng.normal(0, 0.05)], [0, 1]])
         m = m @ np.diag([crop / size * s * aspect, crop / size * s / aspect])
-        if rng.random() < 0.5:
+        mirrored[b] = rng.random() < 0.5
+        lost[b] = turned or rng.random() < 0.08
+        if mirrored[b]:
             m = np.diag([1.0, -1.0]) @ m
         free = max(0.0, 1 - crop / size * s)
         theta[b, :, :2] = m
@@ -37,7 +45,19 @@ def random_batch(
     grid = F.affine_grid(torch.from_numpy(theta), [n, 1, crop, crop], align_corners=False)
     xb = F.grid_sample(x[idx], grid, mode="bilinear", align_corners=False)
     yb = F.grid_sample(y[idx], grid, mode="bilinear", align_corners=False)
-    return tone(xb, rng), yb, idx
+    where = torch.stack([grid[..., 1], grid[..., 0]], 1) * (size * PIXEL_MM / 2 / PLACE_SCALE_MM)
+    where[torch.from_numpy(mirrored), 0] *= -1
+    where += torch.from_numpy(rng.normal(0, 0.12, (n, 2, 1, 1)).astype(np.float32))
+    where[torch.from_numpy(lost)] = 0
+    return torch.cat([tone(xb, rng), where], 1), yb, idx
+
+
+def place(width: int, height: int, like: torch.Tensor) -> torch.Tensor:
+    """The two place channels: mm from the picture's centre to the left and to the head, over PLACE_SCALE_MM."""
+    x = (torch.arange(width) - (width - 1) / 2) * PIXEL_MM / PLACE_SCALE_MM
+    y = (torch.arange(height) - (height - 1) / 2) * PIXEL_MM / PLACE_SCALE_MM
+    g = torch.stack(torch.meshgrid(x, y, indexing="ij"))
+    return g[None].expand(len(like), -1, -1, -1)
 
 
 def tone(xb: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
@@ -49,22 +69,22 @@ def tone(xb: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         drop = rng.random()
         for s in range(2):
             v = xb[b, 3 * s : 3 * s + 3]
-            gain = math.exp(rng.normal(0, 0.25))
-            v = v.clamp_min(0).pow(math.exp(rng.normal(0, 0.2))) * gain
-            if rng.random() < 0.7:
-                a, c, e, f = rng.normal(0, 0.25, 4)
+            gain = math.exp(rng.normal(0, 0.18))
+            v = v.clamp_min(0).pow(math.exp(rng.normal(0, 0.12))) * gain
+            if rng.random() < 0.4:
+                a, c, e, f = rng.normal(0, 0.18, 4)
                 v = v * torch.exp(a * xx + c * yy + e * xx * xx + f * yy * yy)[None]
-            if rng.random() < 0.2:
+            if rng.random() < 0.12:
                 v = F.avg_pool2d(v[None], 3, 1, 1)[0]
-            if rng.random() < 0.5:
-                v = (v + torch.randn(v.shape) * float(rng.uniform(0, 0.08)) * (v > 0)).clamp_min(0)
+            if rng.random() < 0.3:
+                v = (v + torch.randn(v.shape) * float(rng.uniform(0, 0.07)) * (v > 0)).clamp_min(0)
             if rng.random() < 0.1:
                 v = v[[1, 1, 1]]
             elif rng.random() < 0.15:
                 v = v[[2, 1, 0]]
             xb[b, 3 * s : 3 * s + 3] = v
-        if have_stir and drop < 0.25:
+        if have_stir and drop < 0.2:
             xb[b, 3:] = 0
-        elif have_stir and drop < 0.42:
+        elif have_stir and drop < 0.32:
             xb[b, :3] = 0
     return xb

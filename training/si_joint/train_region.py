@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from augment import random_batch
+from augment import place, random_batch
 from data import FOLDS, REGION_CASES, load_case, triplet
 from nets import BlockUNet
 
-CROP = 272
+CROP = 256
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     ap.add_argument("out", type=Path)
     ap.add_argument("--fold", type=int, required=True)
     ap.add_argument("--steps", type=int, default=4000)
-    ap.add_argument("--batch", type=int, default=6)
+    ap.add_argument("--batch", type=int, default=5)
     ap.add_argument("--seed", type=int, default=0)
     ap.add_argument("--init", type=Path)
     a = ap.parse_args()
@@ -35,9 +35,11 @@ def main() -> None:
     cases = [load_case(a.data, c) for c in REGION_CASES]
     train = [c for c in cases if c.name not in FOLDS[a.fold]]
     held = [c for c in cases if c.name in FOLDS[a.fold]]
-    x = torch.from_numpy(np.concatenate([np.concatenate([triplet(c.t1, c.t1.shape), triplet(c.stir, c.t1.shape)], 1) for c in train]))
-    y = torch.from_numpy(np.concatenate([np.moveaxis(c.region, 2, 0)[:, None] for c in train]).astype(np.float32))
-    net = BlockUNet().to(memory_format=torch.channels_last)
+    pairs = [np.concatenate([triplet(c.t1, c.t1.shape), triplet(c.stir, c.t1.shape)], 1) for c in train]
+    truth = [np.moveaxis(c.region, 2, 0)[:, None].astype(np.float32) for c in train]
+    x = torch.from_numpy(np.ascontiguousarray(np.concatenate(pairs)))
+    y = torch.from_numpy(np.ascontiguousarray(np.concatenate(truth)))
+    net = BlockUNet(in_ch=8).to(memory_format=torch.channels_last)
     if a.init:
         net.load_state_dict(torch.load(a.init, weights_only=True)["model"])
     ema = copy.deepcopy(net).eval()
@@ -60,7 +62,7 @@ def main() -> None:
         opt.zero_grad()
         loss.backward()
         opt.step()
-        d = min(0.995, (step + 1) / (step + 20))
+        d = min(0.995, (step + 1) / (step + 30))
         with torch.no_grad():
             for pe, pn in zip(ema.state_dict().values(), net.state_dict().values(), strict=True):
                 if pe.dtype.is_floating_point:
@@ -68,7 +70,9 @@ def main() -> None:
                 else:
                     pe.copy_(pn)
         run = 0.98 * run + 0.02 * loss.item() if step else loss.item()
-        if (step + 1) % 250 == 0 or step + 1 == a.steps:
+        if (step + 1) % 100 == 0:
+            print(step + 1, f"{time.time() - t0:.0f}s {run:.4f}", flush=True)
+        if (step + 1) % 500 == 0 or step + 1 == a.steps:
             res = {}
             for c in held:
                 for mode in ("both", "t1", "stir"):
@@ -79,12 +83,15 @@ def main() -> None:
                     if (step + 1) % 1000 and mode != "both" and c.stir is not None:
                         continue
                     with torch.no_grad():
-                        q = torch.cat([ema(torch.from_numpy(np.concatenate([t[k : k + 5], s[k : k + 5]], 1))) for k in range(0, len(t), 5)])[:, 0] > 0
+                        xx = torch.from_numpy(np.concatenate([t, s], 1))
+                        xx = torch.cat([xx, place(xx.shape[2], xx.shape[3], xx)], 1)
+                        q = torch.cat([ema(xx[k : k + 5]) for k in range(0, len(t), 5)])[:, 0] > 0
                     r = np.moveaxis(c.region, 2, 0)
                     q = q.numpy()
                     res[f"{c.name}/{mode}"] = round(float(2 * (q & r).sum() / (q.sum() + r.sum())), 4)
             print(step + 1, f"{time.time() - t0:.0f}s loss {run:.4f} lr {lr:.5f}", json.dumps(res), flush=True)
-            torch.save({"model": ema.state_dict(), "step": step + 1, "fold": a.fold, "scores": res}, a.out / f"region_{a.fold}.pt")
+            state = {"model": ema.state_dict(), "step": step + 1, "fold": a.fold, "scores": res}
+            torch.save(state, a.out / f"region_{a.fold}.pt")
 
 
 if __name__ == "__main__":
