@@ -24,6 +24,9 @@ GRID_TOLERANCE_MM = 1e-3
 ORTHOGONALITY_TOLERANCE = 1e-3
 """Largest |cosine| between two index axes of a box-shaped grid; DICOM prints cosines with 6 digits."""
 
+HALF_VOXEL = 0.5 + 1e-6
+"""A voxel reaches this far from its centre; the millionth absorbs round-off of two affines."""
+
 OBLIQUE_COSINE = 0.8
 """A plane is named axial, coronal or sagittal when its normal's largest cosine reaches this (~37 degrees)."""
 
@@ -177,6 +180,18 @@ def resample(volume: Volume, grid: Volume, *, order: int = 1, outside: float = 0
     matrix = np.linalg.inv(volume.affine) @ grid.affine
     source = volume.array if order == 0 else volume.array.astype(np.float32)
     sampled = ndimage.affine_transform(
-        source, matrix[:3, :3], matrix[:3, 3], output_shape=grid.shape, order=order, mode="constant", cval=outside
+        source, matrix[:3, :3], matrix[:3, 3], output_shape=grid.shape, order=order, mode="nearest"
     )
+    sampled[~covered(volume, grid)] = outside
     return replace(grid, array=np.asarray(sampled))
+
+
+def covered(volume: Volume, grid: Volume) -> npt.NDArray[np.bool_]:
+    """Where voxel centres of ``grid`` lie inside ``volume``, whose box reaches half a voxel beyond its centres."""
+    matrix = np.linalg.inv(volume.affine) @ grid.affine
+    axes = np.ogrid[tuple(slice(0, n) for n in grid.shape)]
+    inside = np.ones(grid.shape, dtype=np.bool_)
+    for row, count in enumerate(volume.shape):
+        index = sum(matrix[row, c] * axes[c] for c in range(3)) + matrix[row, 3]
+        inside &= (index > -HALF_VOXEL) & (index < count - 1 + HALF_VOXEL)
+    return inside

@@ -9,7 +9,7 @@ import numpy as np
 from marrowscope.anatomy.types import Companion
 from marrowscope.labelmap import BoolArray
 from marrowscope.study import Series
-from marrowscope.volume import AnyArray, Volume, resample
+from marrowscope.volume import AnyArray, Volume, covered, resample
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -49,19 +49,19 @@ def align(series: Series, grid: Volume, *, register: bool = True) -> Companion |
         The companion with normalised mutual information (Studholme et al. 1999, (H(a)+H(b))/H(a,b), 1-2)
         before and after.
     """
-    plain, covered = _sample(series.volume, grid)
-    if covered.mean() < MINIMUM_OVERLAP:
+    plain, inside = _sample(series.volume, grid)
+    if inside.mean() < MINIMUM_OVERLAP:
         return None
-    before = normalised_mutual_information(grid.array[covered], plain.array[covered])
+    before = normalised_mutual_information(grid.array[inside], plain.array[inside])
     if not register:
-        return Companion(series, plain, covered, before, before, False)
+        return Companion(series, plain, inside, before, before, False)
     moved = _registered(series.volume, grid)
     if moved is not None:
-        image, inside = _sample(moved, grid)
-        after = normalised_mutual_information(grid.array[inside], image.array[inside]) if inside.any() else 0.0
-        if after - before >= MINIMUM_GAIN and inside.mean() >= MINIMUM_OVERLAP:
-            return Companion(series, image, inside, before, after, True)
-    return Companion(series, plain, covered, before, before, False)
+        image, seen = _sample(moved, grid)
+        after = normalised_mutual_information(grid.array[seen], image.array[seen]) if seen.any() else 0.0
+        if after - before >= MINIMUM_GAIN and seen.mean() >= MINIMUM_OVERLAP:
+            return Companion(series, image, seen, before, after, True)
+    return Companion(series, plain, inside, before, before, False)
 
 
 def normalised_mutual_information(a: AnyArray, b: AnyArray) -> float:
@@ -86,16 +86,8 @@ def _entropy(p: AnyArray) -> float:
 
 
 def _sample(moving: Volume, grid: Volume) -> tuple[Volume, BoolArray]:
-    """The moving image on the grid, and where it has data (voxel centres inside its box)."""
-    image = resample(moving, grid, order=1)
-    corners = np.array(moving.shape) - 0.5
-    matrix = np.linalg.inv(moving.affine) @ grid.affine
-    covered = np.ones(grid.shape, dtype=bool)
-    axes = np.ogrid[tuple(slice(0, n) for n in grid.shape)]
-    for row in range(3):
-        index = sum(matrix[row, c] * axes[c] for c in range(3)) + matrix[row, 3]
-        covered &= (index > -0.5) & (index < corners[row])
-    return image, covered
+    """The moving image on the grid, and where it has data."""
+    return resample(moving, grid, order=1), covered(moving, grid)
 
 
 def _registered(moving: Volume, grid: Volume) -> Volume | None:

@@ -48,7 +48,7 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
     relative = ((smoothed(exam.image) - cutoff.reference) / cutoff.scale).astype(np.float32)
     searched = anatomy.bones.mask() & ~exam.unusable
     bright = _grown(relative, searched & ~anatomy.uncertain, cutoff)
-    fluid = _fluid_brightness(exam, anatomy)
+    fluid = _fluid_brightness(exam, anatomy, reference)
     found = candidates(bright, exam.image, cutoff.reference, anatomy.uncertain)
     kept = [(c, kind_of(c, cutoff.reference, fluid)) for c in found]
     lesions, objects = _objects(exam, kept, cutoff)
@@ -119,9 +119,14 @@ def _grown(relative: AnyArray, searched: BoolArray, cutoff: Cutoff) -> BoolArray
     return kept
 
 
-def _fluid_brightness(exam: Exam, anatomy: Anatomy) -> float | None:
+def _fluid_brightness(exam: Exam, anatomy: Anatomy, reference: Reference) -> float | None:
+    """Brightness of free fluid near the bones, or None when nothing there is bright enough to be fluid."""
     near = ndimage.binary_dilation(anatomy.bones.mask(), iterations=4) & ~anatomy.bones.mask()
-    return float(np.percentile(exam.image.array[near], FLUID_PERCENTILE)) if near.any() else None
+    if not near.any():
+        return None
+    brightest = float(np.percentile(exam.image.array[near], FLUID_PERCENTILE))
+    tissue = max(reference.median, reference.muscle or 0.0)
+    return brightest if brightest >= setting("cyst", "fluid_over_tissue") * tissue else None
 
 
 def _objects(
