@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,19 @@ if TYPE_CHECKING:
     from marrowscope.assessment.pipeline import Assessed
     from marrowscope.errors import InputError
     from marrowscope.labelmap import LabelMap
+    from marrowscope.lesion.types import Objects
     from marrowscope.study import Study
 
 ASSESSMENT = "assessment.json"
 RUN = "run.json"
+INSPECTION = "inspection.json"
+"""What a refused study leaves instead of an assessment."""
+
 MASKS = ("bones", "regions", "lesions", "reference")
 """Label maps of ``masks/``, each on the fluid input's own grid, axis order and affine."""
+
+PLAIN_SETTINGS = ("site", "side")
+"""Settings kept word for word in ``run.json``; the others name files."""
 
 FileWriter = Callable[[Path], None]
 """Writes one part of the folder below the given directory."""
@@ -92,7 +99,8 @@ def _check_target(out: Path, replace_existing: bool) -> None:
         return
     if out.is_dir() and not any(out.iterdir()):
         return
-    if not out.is_dir() or not (out / ASSESSMENT).is_file() or not replace_existing:
+    ours = any((out / name).is_file() for name in (ASSESSMENT, INSPECTION))
+    if not ours or not replace_existing:
         raise UsageError(f"{out.name} exists and is not a results folder", "a new folder name", "choose another -o")
 
 
@@ -112,18 +120,59 @@ def write_results(out: Path, assessed: Assessed, settings: Mapping[str, Any], se
     Args:
         out: where. assessed: what ``assess`` returned. settings: the request. seconds: time a stage.
     """
-    run = {"settings": dict(settings), "seconds": {k: round(v, 3) for k, v in seconds.items()}}
+    from marrowscope.report.folder import report_writers
+
+    objects = edited_objects(assessed)
     writers: dict[str, FileWriter] = {
         "assessment": lambda folder: write_assessment(folder, assessed.assessment),
-        "run": lambda folder: write_run(folder, run),
+        **report_writers(assessed.assessment, objects),
+        "run": lambda folder: write_run(folder, run_record(assessed, settings, seconds)),
     }
     return write_folder(out, writers)
 
 
+def edited_objects(assessed: Assessed) -> Objects | None:
+    """The objects the assessment speaks of: detection's, with the assessment's own edits replayed."""
+    if assessed.objects is None:
+        return None
+    from marrowscope.lesion.edits import apply_edits
+
+    return apply_edits(assessed.objects, assessed.assessment.edits)
+
+
+def run_record(assessed: Assessed, settings: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:
+    """``run.json`` without its file hashes: software, settings, label names, and time in its one field ``time``."""
+    objects = edited_objects(assessed)
+    labels: dict[str, dict[str, str]] = {}
+    if objects is not None:
+        from marrowscope.report.masks import label_maps, label_names
+
+        labels = label_names(label_maps(objects))
+    return {
+        "software": assessed.assessment.provenance.software,
+        "settings": {k: v if k in PLAIN_SETTINGS else _given(v) for k, v in settings.items()},
+        "labels": labels,
+        "time": {
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": {k: round(v, 3) for k, v in seconds.items()},
+        },
+    }
+
+
+def _given(value: Any) -> Any:
+    """Whether a file was given, not where it lies: paths differ by machine and may hold a patient's name."""
+    return sorted(value) if isinstance(value, Mapping) else bool(value)
+
+
 def write_inspection(out: Path, study: Study, refusal: InputError) -> Path:
     """What was read and why it was refused: ``index.html`` and ``inspection.json``, no assessment."""
-    found = {"refusal": refusal.to_dict(), "series": [s.description for s in study.series]}
-    return write_folder(out, {"inspection": lambda f: write_text(f, "inspection.json", json.dumps(found, indent=2))})
+    from marrowscope.report.inspection import inspection_data, render_inspection
+
+    writers: dict[str, FileWriter] = {
+        "data": lambda f: write_text(f, INSPECTION, json.dumps(inspection_data(study, refusal), indent=2) + "\n"),
+        "index": lambda f: write_text(f, "index.html", render_inspection(study, refusal)),
+    }
+    return write_folder(out, writers)
 
 
 def write_text(folder: Path, name: str, text: str) -> None:
@@ -145,7 +194,7 @@ def write_run(folder: Path, run: Mapping[str, Any]) -> None:
         for p in sorted(folder.rglob("*"))
         if p.is_file() and p.name != RUN
     }
-    write_text(folder, RUN, json.dumps({**run, "files": files}, indent=2, sort_keys=True) + os.linesep)
+    write_text(folder, RUN, json.dumps({**run, "files": files}, indent=2, sort_keys=True) + "\n")
 
 
 def read_results(folder: Path) -> Results:

@@ -1,0 +1,175 @@
+"""Which pictures a report shows: every lesion on the fluid series and T1, and an overview of all slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from marrowscope.anatomy.types import Companion
+from marrowscope.assessment.types import Assessment, LesionRecord
+from marrowscope.lesion.types import LesionKind, LesionObject, Objects, Verdict
+from marrowscope.report.planes import Layout, layout_of
+from marrowscope.report.raster import (
+    BONE_COLOUR,
+    CYST_COLOUR,
+    EDEMA_COLOUR,
+    REJECTED_COLOUR,
+    Outline,
+    draw_slice,
+    png_bytes,
+    window_of,
+    write,
+)
+from marrowscope.report.words import word
+from marrowscope.study import Role
+from marrowscope.volume import Volume, resample
+
+MOST_LESIONS_PICTURED = 12
+"""Lesions with pictures of their own, largest first; the table lists all and the overview outlines all."""
+
+OVERVIEW_TILES = 30
+OVERVIEW_COLUMNS = 6
+OVERVIEW_TILE_PX = 190
+"""The overview: at most this many slices, evenly spread, each lesion's key slice among them."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One picture: file stem, PNG bytes, size in pixels, and what it shows in words (also its alternative text)."""
+
+    name: str
+    png: bytes
+    width: int
+    height: int
+    caption: str
+
+
+def figure_of(name: str, picture: Image.Image, caption: str) -> Figure:
+    """A drawn picture with its caption."""
+    return Figure(name, png_bytes(picture), picture.width, picture.height, caption)
+
+
+def make_figures(assessment: Assessment, objects: Objects) -> dict[str, Figure]:
+    """Every figure of one report, by name: ``overview``, ``lesion_1_plain``, ``lesion_1_fluid``, ``lesion_1_t1``...
+
+    Args:
+        assessment: names the lesions and their key slices.
+        objects: the edited objects the assessment was concluded from.
+    """
+    figures = [overview(assessment, objects)]
+    window = window_of(objects.exam.fluid.volume.array)
+    for lesion in pictured_lesions(assessment):
+        figures.extend(lesion_figures(lesion, objects, window))
+    return {f.name: f for f in figures}
+
+
+def pictured_lesions(assessment: Assessment) -> list[LesionRecord]:
+    """The lesions with pictures of their own: not rejected, edema before cysts, largest first."""
+    shown = [x for x in assessment.lesions if x.verdict is not Verdict.REJECTED]
+    shown.sort(key=lambda x: (x.kind is not LesionKind.EDEMA, -_volume(x), x.label))
+    return shown[:MOST_LESIONS_PICTURED]
+
+
+def _volume(lesion: LesionRecord) -> float:
+    volume = lesion.measurement("volume")
+    return volume.value if volume and volume.value is not None else 0.0
+
+
+def lesion_figures(lesion: LesionRecord, objects: Objects, window: tuple[float, float]) -> list[Figure]:
+    """The lesion's largest slice without and with outline, and T1 at the same place where there is one."""
+    fluid = objects.exam.fluid
+    layout = layout_of(fluid.volume)
+    kind = word("sequence_classes", fluid.sequence_class.value)
+    where = f"{kind}, {fluid.plane}, slice {lesion.key_slice + 1}"
+    array, index = fluid.volume.array, lesion.key_slice
+    outlines = lesion_outlines(objects)
+    figures = [
+        figure_of(f"{lesion.code}_plain", draw_slice(array, layout, index, window), where),
+        figure_of(f"{lesion.code}_fluid", draw_slice(array, layout, index, window, outlines), f"{where}, outlined"),
+    ]
+    t1 = objects.exam.companion(Role.T1)
+    return [*figures, _t1_figure(lesion, objects, t1)] if t1 is not None else figures
+
+
+def lesion_outlines(objects: Objects) -> list[Outline]:
+    """One outline a lesion object, rejected ones grey."""
+    array = objects.lesions.volume.array
+    return [Outline(np.asarray(array == o.label), colour_of(o)) for o in objects.objects]
+
+
+def colour_of(lesion: LesionObject) -> tuple[int, int, int]:
+    """Orange for edema, blue for cysts, grey for what a reader rejected."""
+    if lesion.verdict is Verdict.REJECTED:
+        return REJECTED_COLOUR
+    return EDEMA_COLOUR if lesion.kind is LesionKind.EDEMA else CYST_COLOUR
+
+
+def _t1_figure(lesion: LesionRecord, objects: Objects, t1: Companion) -> Figure:
+    """T1 on the fluid slice where both share a plane; else T1's own slice through the lesion's centre."""
+    name = f"{lesion.code}_t1"
+    fluid = objects.exam.fluid.volume
+    window = window_of(t1.series.volume.array)
+    if t1.series.plane == fluid.plane:
+        picture = draw_slice(t1.volume.array, layout_of(fluid), lesion.key_slice, window, lesion_outlines(objects))
+        return figure_of(name, picture, f"T1, {t1.series.plane}, at slice {lesion.key_slice + 1}, outlined")
+    own = t1.series.volume
+    index = int(np.clip(round(float(own.to_index(lesion.centroid_lps_mm)[own.slice_axis])), 0, _count(own) - 1))
+    outlines = [Outline(_on_grid(objects, o, own), colour_of(o)) for o in objects.objects]
+    picture = draw_slice(own.array, layout_of(own), index, window, outlines)
+    caption = f"T1, {own.plane}, own slice {index + 1} through the centre of the lesion; outline by scanner position"
+    return figure_of(name, picture, caption)
+
+
+def _on_grid(objects: Objects, lesion: LesionObject, grid: Volume) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Where a lesion lies on another series' grid."""
+    mask = objects.lesions.volume.with_array((objects.lesions.volume.array == lesion.label).astype(np.float32))
+    return np.asarray(resample(mask, grid, order=1).array >= 0.5)
+
+
+def _count(volume: Volume) -> int:
+    return volume.shape[volume.slice_axis]
+
+
+def overview(assessment: Assessment, objects: Objects) -> Figure:
+    """All slices (or an even choice of them) of the fluid series with bones and lesions outlined."""
+    volume = objects.exam.fluid.volume
+    layout = layout_of(volume)
+    keys = [x.key_slice for x in pictured_lesions(assessment)]
+    indices = chosen_slices(_count(volume), keys)
+    bones = [Outline(objects.anatomy.bones.mask(code), BONE_COLOUR, 1) for code in objects.anatomy.bones.codes]
+    tiles = _tiles(volume, layout, indices, [*bones, *lesion_outlines(objects)])
+    sheet = _sheet(tiles)
+    some = "all" if len(indices) == _count(volume) else f"{len(indices)} of {_count(volume)}"
+    kind = word("sequence_classes", objects.exam.fluid.sequence_class.value)
+    caption = f"{kind}, {volume.plane}, {some} slices: marrow searched (green), edema-like (orange), cyst-like (blue)"
+    return figure_of("overview", sheet, caption)
+
+
+def chosen_slices(count: int, keys: list[int]) -> list[int]:
+    """At most :data:`OVERVIEW_TILES` slice indices: the key slices, the rest evenly spread."""
+    if count <= OVERVIEW_TILES:
+        return list(range(count))
+    spread = np.linspace(0, count - 1, OVERVIEW_TILES - len(set(keys))).round().astype(int).tolist()
+    return sorted({*spread, *keys})
+
+
+def _tiles(volume: Volume, layout: Layout, indices: list[int], outlines: list[Outline]) -> list[Image.Image]:
+    window = window_of(volume.array)
+    tiles = []
+    for index in indices:
+        tile = draw_slice(volume.array, layout, index, window, outlines, OVERVIEW_TILE_PX, annotate=False)
+        write(tile, (4, 2), str(index + 1), "la", 12)
+        tiles.append(tile)
+    return tiles
+
+
+def _sheet(tiles: list[Image.Image]) -> Image.Image:
+    columns = min(OVERVIEW_COLUMNS, len(tiles))
+    width, height = tiles[0].size
+    rows = -(-len(tiles) // columns)
+    sheet = Image.new("RGB", (columns * (width + 2) - 2, rows * (height + 2) - 2))
+    for n, tile in enumerate(tiles):
+        sheet.paste(tile, ((n % columns) * (width + 2), (n // columns) * (height + 2)))
+    return sheet

@@ -1,0 +1,92 @@
+"""Which files of a results folder are renderings, and who writes each. The folder itself is ``results``' business."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from marrowscope.assessment.types import Assessment
+from marrowscope.report.build import report_view
+from marrowscope.report.html import render_index
+from marrowscope.report.pdf import render_pdf
+from marrowscope.report.tables import measurements_csv
+from marrowscope.report.view import ReportView
+
+if TYPE_CHECKING:
+    from marrowscope.lesion.types import Objects
+    from marrowscope.report.figures import Figure
+
+FileWriter = Callable[[Path], None]
+"""Writes one part of the folder below the given directory."""
+
+FILE_WORDS = {
+    "report.pdf": "the same report on paper (PDF/A)",
+    "impression.txt": "the impression, to paste",
+    "patient.html": "for the patient, in plain words (draft until released)",
+    "measurements.csv": "every measurement, one a row",
+    "assessment.json": "everything above as data",
+    "masks": "bones, regions, lesions and reference marrow as NIfTI on the fluid series' grid",
+    "figures": "the pictures above as PNG",
+    "dicom": "segmentation, structured report and more for the PACS",
+    "fhir/bundle.json": "the result as FHIR R4B",
+    "run.json": "versions, settings, file hashes, seconds",
+}
+"""What ``index.html`` says of each file it links."""
+
+
+def report_writers(
+    assessment: Assessment, objects: Objects | None, also: tuple[str, ...] = ()
+) -> dict[str, FileWriter]:
+    """Writers of every rendered part, by part name. Pictures are drawn here, once; files are written when called.
+
+    Args:
+        assessment: what is reported.
+        objects: the objects it was concluded from, edits applied; None for an intake alone.
+        also: further parts of the folder that others write, as named in :data:`FILE_WORDS`, to be linked.
+    """
+    view = report_view(assessment)
+    figures = _drawn(assessment, objects)
+    own = ("report.pdf", "impression.txt", "measurements.csv", "assessment.json", "run.json")
+    present = {*own, *also, *(("masks", "figures") if objects is not None else ())}
+    files = [(name, words) for name, words in FILE_WORDS.items() if name in present]
+    writers: dict[str, FileWriter] = {
+        "figures": lambda folder: _write_figures(folder, figures),
+        "index": lambda folder: _write(folder, "index.html", render_index(view, figures, files)),
+        "pdf": lambda folder: _write_pdf(folder, view, figures, assessment),
+        "impression": lambda folder: _write(folder, "impression.txt", assessment.impression + "\n"),
+        "measurements": lambda folder: _write(folder, "measurements.csv", measurements_csv(assessment)),
+    }
+    if objects is not None:
+        writers["masks"] = lambda folder: _write_masks(folder, objects)
+    return writers
+
+
+def _drawn(assessment: Assessment, objects: Objects | None) -> Mapping[str, Figure]:
+    if objects is None:
+        return {}
+    from marrowscope.report.figures import make_figures
+
+    return make_figures(assessment, objects)
+
+
+def _write(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _write_pdf(folder: Path, view: ReportView, figures: Mapping[str, Figure], assessment: Assessment) -> None:
+    date = assessment.released_at or assessment.provenance.study_date
+    (folder / "report.pdf").write_bytes(render_pdf(view, figures, date))
+
+
+def _write_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
+    if figures:
+        (folder / "figures").mkdir(exist_ok=True)
+    for name, figure in figures.items():
+        (folder / "figures" / f"{name}.png").write_bytes(figure.png)
+
+
+def _write_masks(folder: Path, objects: Objects) -> None:
+    from marrowscope.report.masks import label_maps, write_masks
+
+    write_masks(folder, label_maps(objects), objects.exam.fluid)

@@ -1,0 +1,59 @@
+"""A score's cells as a grid a reader can check: one row a place, one column a question."""
+
+from __future__ import annotations
+
+from marrowscope.report.view import ScoreView, fact_of
+from marrowscope.scoring.types import Cell, Score
+
+NO_CELL = "–"
+NOT_GRADED = "n/a"
+ONE_COLUMN = "grade"
+
+
+def score_view(score: Score) -> ScoreView:
+    """One score as text; a cell id's last part names the column when several share a stem."""
+    columns, rows = _grid(score.cells)
+    return ScoreView(
+        label=score.label,
+        total=fact_of("total", score.total),
+        range_text=f"{score.minimum:g}–{score.maximum:g}",
+        origin="estimated, editable" if score.origin == "estimated" else "entered by a reader",
+        statement=score.statement,
+        context=tuple(f"{_words(k)}: {v}" for k, v in sorted(score.context.items())),
+        columns=columns,
+        rows=rows,
+        ungraded=_ungraded(score.cells),
+        sources=score.sources,
+    )
+
+
+def _words(code: str) -> str:
+    return code.replace("_", " ").replace(".", ", ")
+
+
+def _text(cell: Cell) -> str:
+    grade = NOT_GRADED if cell.value is None else f"{cell.value:g}"
+    return f"{grade} ({cell.by})" if cell.by else grade
+
+
+def _grid(cells: tuple[Cell, ...]) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
+    stems = [c.id.rpartition(".")[0] for c in cells]
+    shared = all(stems) and len(set(stems)) < len(stems)
+    if not shared:
+        return (ONE_COLUMN,), tuple((_words(c.id), (_text(c),)) for c in cells)
+    columns = tuple(dict.fromkeys(c.id.rpartition(".")[2] for c in cells))
+    by_id = {c.id: _text(c) for c in cells}
+    rows = tuple(
+        (_words(stem), tuple(by_id.get(f"{stem}.{column}", NO_CELL) for column in columns))
+        for stem in dict.fromkeys(stems)
+    )
+    return tuple(_words(c) for c in columns), rows
+
+
+def _ungraded(cells: tuple[Cell, ...]) -> tuple[str, ...]:
+    """Each reason why cells have no grade, with how many share it."""
+    reasons: dict[str, int] = {}
+    for cell in cells:
+        if cell.value is None:
+            reasons[cell.reason or "no reason given"] = reasons.get(cell.reason or "no reason given", 0) + 1
+    return tuple(f"{count} of {len(cells)} cells {NOT_GRADED}: {reason}" for reason, count in reasons.items())
