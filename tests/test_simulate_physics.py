@@ -15,7 +15,7 @@ from marrowscope.simulate.protocols import load_protocol, noise_level, series_na
 from marrowscope.simulate.sampling import grid_volume, sample, truth_mask
 from marrowscope.simulate.scanner import Imperfections, acquire
 from marrowscope.simulate.signal import Sequence, Suppression, pool_signal, signal_table, water_fat_signal
-from marrowscope.simulate.tissue_map import Canvas, Layer, TissueMap, pools
+from marrowscope.simulate.tissue_map import Canvas, TissueMap, pools
 from marrowscope.simulate.tissues import load_tissues
 from marrowscope.volume import Volume
 
@@ -161,11 +161,11 @@ def test_canvas_keeps_the_share_of_border_voxels() -> None:
 def test_a_layer_takes_its_fraction_of_marrow_only() -> None:
     table = load_tissues(3.0)
     marrow, edema, muscle = (table.label(t) for t in ("yellow_marrow", "marrow_edema", "muscle"))
-    labels = np.array([[[marrow, marrow, muscle]]], np.uint8)
+    plain = TissueMap.from_labels(np.array([[[marrow, marrow, muscle]]], np.uint8), np.eye(4))
     box = (slice(0, 1), slice(0, 1), slice(1, 3))
-    layer = Layer(edema, marrow, box, np.array([[[0.25, 1.0]]], np.float32))
+    layer = plain.layer(edema, marrow, np.array([[[0.25, 1.0]]], np.float32), box)
     signals = signal_table(load_protocol("pd_fs_sag", 3.0).sequence, table)
-    water, _ = pools(TissueMap.from_labels(labels, np.eye(4), (layer,)), signals)
+    water, _ = pools(plain.with_layers(layer), signals)
     assert water[0, 0] == pytest.approx(
         [signals[marrow, 0], 0.75 * signals[marrow, 0] + 0.25 * signals[edema, 0], signals[muscle, 0]]
     )

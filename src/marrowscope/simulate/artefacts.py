@@ -56,11 +56,13 @@ def water_kept(off_resonance_ppm: npt.ArrayLike, fat_shift_ppm: float) -> Float3
     return np.asarray(1 - hit, dtype=np.float32)
 
 
-def smooth_field(grid: Volume, rng: Generator, length_mm: float) -> Float32Array:
-    """A random smooth field over a grid: zero mean, unit standard deviation, drawn every ``length_mm``."""
+def smooth_field(grid: Volume, rng: Generator, length_mm: float | tuple[float, ...]) -> Float32Array:
+    """A random smooth field over a grid: zero mean, unit standard deviation, drawn every ``length_mm`` (or three)."""
     from marrowscope.simulate.sampling import interpolate_nodes
 
-    nodes = [max(4, int(np.ceil(n * s / length_mm)) + 3) for n, s in zip(grid.shape, grid.spacing, strict=True)]
+    lengths = length_mm if isinstance(length_mm, tuple) else (length_mm,) * 3
+    sizes = zip(grid.shape, grid.spacing, lengths, strict=True)
+    nodes = [max(4, int(np.ceil(n * s / length)) + 3) for n, s, length in sizes]
     field = interpolate_nodes(rng.standard_normal(nodes, dtype=np.float32), grid.shape)
     field -= field.mean()
     field /= max(float(field.std()), 1e-6)

@@ -100,6 +100,15 @@ def interpolate_nodes(nodes: Float32Array, shape: tuple[int, int, int]) -> Float
     return np.ascontiguousarray(data)
 
 
+def stretch(nodes: Float32Array, shape: tuple[int, int, int], step: int) -> Float32Array:
+    """Values known at every ``step``-th voxel as an array of ``shape``, by linear interpolation along each axis."""
+    data = nodes
+    for axis, size in enumerate(shape):
+        centres = np.minimum(np.arange(size) / step, nodes.shape[axis] - 1)
+        data = _apply(axis_weights(nodes.shape[axis], centres, 0.0, profile=False), data, axis)
+    return np.ascontiguousarray(data)
+
+
 def _spline_weights(size: int, at: FloatArray) -> object:
     from scipy import sparse
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -15,26 +16,28 @@ from marrowscope.volume import FloatArray, Volume
 LabelArray = npt.NDArray[np.uint8]
 Box = tuple[slice, slice, slice]
 
+WHOLE: Box = (slice(None), slice(None), slice(None))
+
 EDGE = 1e-3
 """Occupancy below this, or within this of one, is taken as none or whole (share of a voxel)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A tissue that takes part of another's place inside a box, e.g. edema in marrow.
+    """A tissue that takes part of another's place in some voxels, e.g. edema in marrow.
 
     Attributes:
         tissue: label of the tissue that comes in.
         replaces: label of the tissue whose share is given up.
-        box: the part of the grid concerned.
-        fraction: share of the replaced tissue taken, 0 to 1, shape of the box. Fractions of several layers that
-            replace one tissue add up to at most 1; the caller sees to it.
+        index: flat (C order) indices of the voxels concerned.
+        amount: share of the whole voxel that changes tissue, 0 to 1. Several layers that replace one tissue add up
+            to at most its share; the caller sees to it.
     """
 
     tissue: int
     replaces: int
-    box: Box
-    fraction: Float32Array
+    index: npt.NDArray[np.int64]
+    amount: Float32Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +80,20 @@ class TissueMap:
         """The same map with further layers on top."""
         return replace(self, layers=self.layers + layers)
 
-    def share_of(self, label: int, box: Box = (slice(None),) * 3) -> Float32Array:
+    def layer(self, tissue: int, replaces: int, fraction: Float32Array, box: Box = WHOLE) -> Layer:
+        """A layer of ``tissue`` that takes ``fraction`` (0 to 1, shape of the box) of the share of another tissue."""
+        amount = self.share_of(replaces, box) * fraction
+        inside = np.nonzero(amount > EDGE)
+        first = [axis.indices(n)[0] for axis, n in zip(box, self.labels.shape, strict=True)]
+        index = np.ravel_multi_index([i + f for i, f in zip(inside, first, strict=True)], self.labels.shape)
+        return Layer(tissue, replaces, index, amount[inside])
+
+    @cached_property
+    def border(self) -> npt.NDArray[np.int64]:
+        """Flat indices of the voxels that hold two tissues."""
+        return np.flatnonzero(self.share < 1)
+
+    def share_of(self, label: int, box: Box = WHOLE) -> Float32Array:
         """Part of each voxel taken by one tissue, before layers."""
         share = self.share[box]
         main = np.where(self.labels[box] == label, share, np.float32(0))
@@ -100,13 +116,11 @@ def pools(tissues: TissueMap, signals: Float32Array) -> tuple[Float32Array, Floa
 
 def _mix(tissues: TissueMap, value: Float32Array) -> Float32Array:
     mixed = value[tissues.labels]
-    border = np.flatnonzero(tissues.share < 1)
+    flat, border = mixed.reshape(-1), tissues.border
     share = tissues.share.reshape(-1)[border]
-    flat = mixed.reshape(-1)
     flat[border] = flat[border] * share + value[tissues.second.reshape(-1)[border]] * (1 - share)
     for layer in tissues.layers:
-        change = value[layer.tissue] - value[layer.replaces]
-        mixed[layer.box] += tissues.share_of(layer.replaces, layer.box) * layer.fraction * change
+        flat[layer.index] += layer.amount * (value[layer.tissue] - value[layer.replaces])
     if tissues.texture is not None:
         mixed *= tissues.texture
     return mixed
