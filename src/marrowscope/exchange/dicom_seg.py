@@ -1,0 +1,176 @@
+"""DICOM Segmentation (BINARY): a segment per lesion, bone and region, on the source's own frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from marrowscope import __version__
+from marrowscope.exchange import codes
+from marrowscope.exchange.source import Source, frame_numbers
+from marrowscope.exchange.uids import derived_uid
+from marrowscope.labelmap import LabelMap
+
+if TYPE_CHECKING:
+    import highdicom as hd
+    from highdicom.seg import Segmentation, SegmentDescription
+    from pydicom.dataset import Dataset
+
+    from marrowscope.assessment import Assessment
+
+SERIES_NUMBERS = {"SEG": 9101, "SR": 9102, "PDF": 9103, "KO": 9104, "PR": 9105}
+"""Series numbers far above a scanner's own, one a kind."""
+
+MANUFACTURER = "marrowscope"
+DEVICE_SERIAL = "none"
+UNKNOWN_DATE, UNKNOWN_TIME = "19000101", "000000"
+"""Written where the source states no study date: a content date is mandatory (PS3.3 C.7.6.16)."""
+
+COLOURS = {"edema": (255, 109, 0), "cyst": (0, 158, 255), "anatomy": (120, 120, 120)}
+"""RGB hints a viewer may show segments in; orange and blue stay apart in colour-blind vision (Okabe and Ito 2008)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """One segment to write.
+
+    Attributes:
+        code: stable name (``lesion_1``, ``femur``...). kind: ``lesion``, ``bone`` or ``region``.
+        type_name: entry of the concept table for lesions. mask: bool on the source grid. side: laterality.
+    """
+
+    code: str
+    kind: str
+    type_name: str
+    mask: npt.NDArray[np.bool_]
+    side: str
+
+
+def identity(assessment: Assessment, *more: str) -> tuple[str, ...]:
+    """What makes a result this result: inputs, settings, edits, software."""
+    p = assessment.provenance
+    edits = tuple(repr(e.to_dict()) for e in assessment.edits)
+    inputs = tuple(f"{k}={v}" for k, v in sorted(p.input_sha256.items()))
+    settings = tuple(f"{k}={v}" for k, v in sorted(p.settings.items()))
+    return (p.software, p.fluid_series_uid, p.anatomy, p.detector, *inputs, *settings, *edits, *more)
+
+
+def segments(assessment: Assessment, masks: dict[str, LabelMap]) -> list[Segment]:
+    """Lesions first (the tracking order of the report), then bones, then regions; empty masks are left out."""
+    found = []
+    for lesion in assessment.lesions:
+        mask = masks["lesions"].volume.array == lesion.label
+        found.append(Segment(lesion.code, "lesion", lesion.kind.value, mask, lesion.side))
+    for kind, name in (("bone", "bones"), ("region", "regions")):
+        for code in masks[name].codes:
+            side = codes.side_of(code, assessment.side)
+            found.append(Segment(code, kind, "", masks[name].mask(code), side))
+    return [s for s in found if s.mask.any()]
+
+
+def write_seg(assessment: Assessment, masks: dict[str, LabelMap], source: Source) -> Segmentation | None:
+    """The Segmentation object, or None when there is nothing to segment.
+
+    Args:
+        assessment: whose lesions and sides are described. masks: label maps on the source's own grid.
+        source: what the segments refer to.
+    """
+    import highdicom as hd
+
+    found = segments(assessment, masks)
+    if not found:
+        return None
+    series = derived_uid("SEG series", *identity(assessment))
+    seg = hd.seg.Segmentation(
+        source_images=source.datasets(),
+        pixel_array=_pixels(found),
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[_description(n, s, assessment) for n, s in enumerate(found, start=1)],
+        series_instance_uid=series,
+        series_number=SERIES_NUMBERS["SEG"],
+        sop_instance_uid=derived_uid("SEG", *identity(assessment)),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name="marrowscope",
+        software_versions=__version__,
+        device_serial_number=DEVICE_SERIAL,
+        content_label="MARROWSCOPE",
+        content_description=f"Draft, for research use ({assessment.status.value})",
+        series_description="marrowscope segmentation (draft)",
+    )
+    _true_frame_numbers(seg, source)
+    fixed_dates(seg, source)
+    return seg
+
+
+def _pixels(found: list[Segment]) -> npt.NDArray[np.uint8]:
+    """(k, row, column, segment) from masks indexed (column, row, k)."""
+    return np.stack([np.transpose(s.mask, (2, 1, 0)) for s in found], axis=-1).astype(np.uint8)
+
+
+def _description(number: int, segment: Segment, assessment: Assessment) -> SegmentDescription:
+    import highdicom as hd
+
+    lesion = segment.kind == "lesion"
+    type_code = codes.coded("types", segment.type_name) if lesion else codes.anatomy(assessment.site, segment.code)
+    description = hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=segment.code[:64],
+        segmented_property_category=codes.coded("categories", "lesion" if lesion else "anatomy"),
+        segmented_property_type=type_code,
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC
+        if not assessment.edits
+        else hd.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
+        algorithm_identification=algorithm(assessment, "detector" if lesion else "anatomy"),
+        tracking_uid=derived_uid("tracking", segment.code, *identity(assessment)),
+        tracking_id=segment.code,
+    )
+    _laterality(description, segment)
+    return description
+
+
+def _laterality(description: SegmentDescription, segment: Segment) -> None:
+    """Segmented Property Type Modifier: left or right (PS3.3 C.8.20.4)."""
+    if segment.side:
+        type_item = description.SegmentedPropertyTypeCodeSequence[0]
+        type_item.SegmentedPropertyTypeModifierCodeSequence = [codes.coded("laterality", segment.side)]
+
+
+def algorithm(assessment: Assessment, what: str) -> hd.AlgorithmIdentificationSequence:
+    """Which method made a segment."""
+    import highdicom as hd
+
+    method = assessment.provenance.detector if what == "detector" else assessment.provenance.anatomy
+    return hd.AlgorithmIdentificationSequence(
+        name=f"marrowscope: {method}"[:64],
+        version=__version__,
+        family=codes.make("DCM", "123109", "Manual Processing")
+        if method == "given mask"
+        else codes.make("DCM", "123110", "Artificial Intelligence"),
+    )
+
+
+def _true_frame_numbers(seg: Segmentation, source: Source) -> None:
+    """highdicom numbers the frames it was given from 1; an enhanced source's own numbers may differ."""
+    if not source.multi_frame:
+        return
+    true = frame_numbers(source.frames.frames)
+    for group in seg.PerFrameFunctionalGroupsSequence:
+        for derivation in group.DerivationImageSequence:
+            for image in derivation.SourceImageSequence:
+                image.ReferencedFrameNumber = true[int(image.ReferencedFrameNumber) - 1]
+
+
+def fixed_dates(made: Dataset, source: Source) -> None:
+    """Content times become the study's own, so that the same result is the same bytes."""
+    date = str(source.header.get("StudyDate", "") or "") or UNKNOWN_DATE
+    time = str(source.header.get("StudyTime", "") or "") or UNKNOWN_TIME
+    for keyword in ("ContentDate", "InstanceCreationDate", "SeriesDate", "PresentationCreationDate"):
+        if keyword in made:
+            setattr(made, keyword, date)
+    for keyword in ("ContentTime", "InstanceCreationTime", "SeriesTime", "PresentationCreationTime"):
+        if keyword in made:
+            setattr(made, keyword, time)
