@@ -185,7 +185,7 @@ class Source:
 
 
 def _with_frame_of_reference(frames: SourceFrames) -> SourceFrames:
-    """A de-identified source may lack its frame of reference, which results must name: one is derived from its series."""
+    """A de-identified source may lack its frame of reference, which results must name: derive one from its series."""
     if frames.frame_of_reference_uid:
         return frames
     return replace(frames, frame_of_reference_uid=derived_uid("frame of reference", frames.series_instance_uid))
