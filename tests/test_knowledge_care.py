@@ -1,4 +1,4 @@
-"""Care knowledge: complete, sourced, every cause cared for, nothing points nowhere, no dose, the article fully answered."""
+"""Care knowledge: complete, sourced, every cause cared for, no dose, every row of the article answered."""
 
 from __future__ import annotations
 
