@@ -25,15 +25,6 @@ GHOST_LINES = 8.0
 """Phase-encoding lines between two breaths or beats, as one period of periodic motion."""
 
 
-def shift_fat(fat: Float32Array, pixels: float, axis: int) -> Float32Array:
-    """Fat displaced along the frequency axis by a chemical shift, in pixels (towards higher indices)."""
-    from scipy import ndimage
-
-    offsets = [0.0, 0.0, 0.0]
-    offsets[axis] = pixels
-    return np.asarray(ndimage.shift(fat, offsets, order=1, mode="constant"), dtype=np.float32)
-
-
 def suppression_residual(off_resonance_ppm: npt.ArrayLike, flip_error: npt.ArrayLike, residual: float) -> Float32Array:
     """Share of the fat signal that a spectral pulse leaves.
 

@@ -36,7 +36,7 @@ def grid_volume(shape: tuple[int, int, int], affine: npt.ArrayLike, slice_axis: 
     return Volume(np.broadcast_to(np.uint8(0), shape), np.asarray(affine, dtype=np.float64), slice_axis)
 
 
-def axis_weights(size: int, centres: FloatArray, width: float, *, profile: bool) -> object:
+def axis_weights(size: int, centres: npt.NDArray[np.floating], width: float, *, profile: bool) -> object:
     """Weights that average an axis of ``size`` samples into ``len(centres)`` samples.
 
     Args:
@@ -51,8 +51,9 @@ def axis_weights(size: int, centres: FloatArray, width: float, *, profile: bool)
     from scipy import sparse
 
     reach = PROFILE_REACH if profile else 0.5
-    offsets = ((np.arange(SUBSAMPLES) + 0.5) / SUBSAMPLES - 0.5) * 2 * reach
-    height = 1 / (1 + (2 * np.abs(offsets)) ** (2 * PROFILE_ORDER)) if profile else np.ones(SUBSAMPLES)
+    count = SUBSAMPLES if width else 1
+    offsets = ((np.arange(count) + 0.5) / count - 0.5) * 2 * reach
+    height = 1 / (1 + (2 * np.abs(offsets)) ** (2 * PROFILE_ORDER)) if profile else np.ones(count)
     at = centres[:, None] + offsets[None, :] * width
     lower = np.floor(at).astype(np.int64)
     upper_share = at - lower
@@ -100,10 +101,22 @@ def interpolate_nodes(nodes: Float32Array, shape: tuple[int, int, int]) -> Float
     return np.ascontiguousarray(data)
 
 
+def displaced(data: Float32Array, offset: float, axis: int) -> Float32Array:
+    """An array moved along one axis by a number of samples (towards higher indices), zeros moving in."""
+    size = data.shape[axis]
+    weights = axis_weights(size, np.arange(size, dtype=np.float64) - offset, 0.0, profile=False)
+    return np.ascontiguousarray(_apply(weights, data, axis))
+
+
 def stretch(nodes: Float32Array, shape: tuple[int, int, int], step: int) -> Float32Array:
-    """Values known at every ``step``-th voxel as an array of ``shape``, by linear interpolation along each axis."""
+    """Values known at every ``step``-th voxel as an array of ``shape``, by linear interpolation along each axis.
+
+    An axis that ``nodes`` already fills is left as it is; beyond the last node values stay constant.
+    """
     data = nodes
     for axis, size in enumerate(shape):
+        if nodes.shape[axis] == size:
+            continue
         centres = np.minimum(np.arange(size) / step, nodes.shape[axis] - 1)
         data = _apply(axis_weights(nodes.shape[axis], centres, 0.0, profile=False), data, axis)
     return np.ascontiguousarray(data)

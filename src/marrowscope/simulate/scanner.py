@@ -10,7 +10,7 @@ import numpy as np
 from marrowscope.simulate import artefacts
 from marrowscope.simulate.artefacts import Generator, Implant
 from marrowscope.simulate.protocols import SeriesProtocol
-from marrowscope.simulate.sampling import sample
+from marrowscope.simulate.sampling import displaced, grid_volume, sample, stretch
 from marrowscope.simulate.signal import Float32Array, Suppression, signal_table
 from marrowscope.simulate.tissue_map import TissueMap, pools
 from marrowscope.simulate.tissues import PROTON_MHZ_PER_T, TissueTable
@@ -21,6 +21,9 @@ IMPLANT_DEPHASING_PPM = 20.0
 
 LOST_SUPPRESSION_PPM = 3.5
 """Field error at the far end of the stack where suppression is lost on purpose; about the water-fat shift."""
+
+NODE_STEP = 4
+"""Pixels between nodes of slowly changing fields (shim, flip, coil): 2 mm, far finer than any of them changes."""
 
 FIELD_LENGTH_MM = 60.0
 """Distance over which shim and transmit errors change (after shimming, second order and above remain)."""
@@ -88,22 +91,42 @@ def acquire(
     thickness = protocol.thickness_mm
     water = sample(Volume(fine_water, tissues.affine), grid, slice_mm=thickness)
     fat = sample(Volume(fine_fat, tissues.affine), grid, slice_mm=thickness)
-    field = field_error_ppm(grid, imperfections, rng)
     if protocol.sequence.suppression is Suppression.SPECTRAL:
-        flip = artefacts.smooth_field(grid, rng, FIELD_LENGTH_MM) * np.float32(imperfections.flip)
-        fat *= artefacts.suppression_residual(field, flip, imperfections.residual)
-        water *= artefacts.water_kept(field, table.fat_shift_ppm)
-    fat = artefacts.shift_fat(fat, table.fat_shift_hz / protocol.bandwidth_hz, protocol.frequency_axis)
+        kept_water, kept_fat = _suppress(grid, table, imperfections, rng)
+        water *= kept_water
+        fat *= kept_fat
+    fat = displaced(fat, table.fat_shift_hz / protocol.bandwidth_hz, protocol.frequency_axis)
     magnitude = _bend(_combine(water, fat, image), protocol, grid, imperfections)
     if imperfections.shading:
         tilt = rng.uniform(-0.15, 0.15, 3)
         centre = grid.to_world((np.array(grid.shape) - 1) / 2)
-        magnitude *= artefacts.coil_shading(grid, centre, imperfections.shading, tilt)
+        shading = artefacts.coil_shading(_thinned(grid), centre, imperfections.shading, tilt)
+        magnitude *= stretch(shading, grid.shape, NODE_STEP)
     if imperfections.motion_px:
         magnitude = artefacts.motion_ghosts(
             magnitude, protocol.phase_axis, amplitude_px=imperfections.motion_px, rng=rng
         )
     return artefacts.rician(magnitude, imperfections.noise * muscle_signal(signals, table), rng)
+
+
+def _thinned(grid: Volume) -> Volume:
+    """Every ``NODE_STEP``-th pixel of every slice: enough for what changes slowly."""
+    columns, rows, slices = grid.shape
+    shape = (-(-columns // NODE_STEP), -(-rows // NODE_STEP), slices)
+    return grid_volume(shape, grid.affine @ np.diag([NODE_STEP, NODE_STEP, 1.0, 1.0]))
+
+
+def _suppress(
+    grid: Volume, table: TissueTable, imperfections: Imperfections, rng: Generator
+) -> tuple[Float32Array, Float32Array]:
+    """Shares of water and fat that a spectral pulse keeps, over the slices."""
+    # An implant's field changes from pixel to pixel; shim and flip errors do not.
+    nodes = grid if imperfections.implants else _thinned(grid)
+    field = field_error_ppm(nodes, imperfections, rng)
+    flip = artefacts.smooth_field(nodes, rng, FIELD_LENGTH_MM) * np.float32(imperfections.flip)
+    fat = artefacts.suppression_residual(field, flip, imperfections.residual)
+    water = artefacts.water_kept(field, table.fat_shift_ppm)
+    return stretch(water, grid.shape, NODE_STEP), stretch(fat, grid.shape, NODE_STEP)
 
 
 def field_error_ppm(grid: Volume, imperfections: Imperfections, rng: Generator) -> Float32Array:
