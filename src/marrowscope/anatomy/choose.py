@@ -9,9 +9,7 @@ from marrowscope.anatomy.types import Anatomy, Exam, Segmenter
 from marrowscope.measurement import Severity
 from marrowscope.volume import Volume
 
-SEGMENTERS: dict[str, tuple[str, ...]] = {
-    "knee": ("marrowscope.anatomy.classical_knee:segment",),
-}
+SEGMENTERS: dict[str, tuple[str, ...]] = {}
 """Site to segmenters, best first; the next is asked only when one abstains."""
 
 

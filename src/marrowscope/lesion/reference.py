@@ -9,6 +9,7 @@ from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.labelmap import BoolArray, LabelMap
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import Reference
+from marrowscope.robust import half_sample_mode, otsu
 from marrowscope.study import Role
 from marrowscope.volume import AnyArray
 
@@ -40,17 +41,6 @@ def find_reference(exam: Exam, anatomy: Anatomy) -> Reference | None:
     trusted, reason = _judge(float(np.median(chosen)), muscle)
     label = LabelMap.from_masks(exam.image, {"reference": mask})
     return Reference(label, float(np.median(chosen)), spread, muscle, trusted, reason)
-
-
-def half_sample_mode(values: AnyArray) -> float:
-    """Mode of a sample by repeatedly keeping its densest half (Bickel and Fruehwirth 2006)."""
-    ordered = np.sort(np.asarray(values, dtype=np.float64))
-    while ordered.size > 3:
-        half = (ordered.size + 1) // 2
-        widths = ordered[half - 1 :] - ordered[: ordered.size - half + 1]
-        start = int(np.argmin(widths))
-        ordered = ordered[start : start + half]
-    return float(np.median(ordered))
 
 
 def _lower_spread(values: AnyArray, mode: float) -> float:
@@ -93,17 +83,6 @@ def muscle_brightness(exam: Exam, anatomy: Anatomy, on: AnyArray | None = None) 
     if muscle.sum() < setting("reference", "minimum_voxels"):
         return None
     return half_sample_mode((exam.image.array if on is None else on)[muscle])
-
-
-def otsu(values: AnyArray, bins: int = 128) -> float:
-    """Otsu's threshold (1979): the cut with the largest variance between the two classes."""
-    counts, edges = np.histogram(values, bins=bins)
-    centres = (edges[:-1] + edges[1:]) / 2
-    weight = np.cumsum(counts) / counts.sum()
-    mean = np.cumsum(counts * centres) / counts.sum()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = (mean[-1] * weight - mean) ** 2 / (weight * (1 - weight))
-    return float(centres[int(np.nanargmax(np.where(np.isfinite(between), between, -1.0)))])
 
 
 def _judge(reference: float, muscle: float | None) -> tuple[bool, str]:
