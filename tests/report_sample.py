@@ -33,8 +33,12 @@ def box(grid: Volume, rows: slice, columns: slice = slice(20, 76)) -> np.ndarray
     return mask
 
 
-def sample_objects(affine: FloatArray = SAGITTAL, lesions: int = 2) -> Objects:
-    """Femur above tibia, with up to one edema and one cyst in the femur."""
+def sample_objects(affine: FloatArray = SAGITTAL, lesions: int = 2, flip: int | None = None) -> Objects:
+    """Femur above tibia, with up to one edema and one cyst in the femur.
+
+    Args:
+        affine: of the grid. lesions: how many. flip: index axis along which every array runs backwards.
+    """
     grid = Volume(np.zeros(SHAPE, dtype=np.float32), affine)
     femur, tibia = box(grid, slice(8, 50)), box(grid, slice(58, 104))
     noise = np.random.default_rng(5).normal(0, 6, SHAPE)
@@ -46,7 +50,11 @@ def sample_objects(affine: FloatArray = SAGITTAL, lesions: int = 2) -> Objects:
     t1 = np.where(femur | tibia, 400.0, 150.0) + noise
     for mask in found.values():
         fluid[mask], t1[mask] = 300, 180
-    return _objects(grid, fluid.astype(np.float32), t1.astype(np.float32), {"femur": femur, "tibia": tibia}, found)
+    bones = {"femur": femur, "tibia": tibia}
+    if flip is not None:
+        fluid, t1 = np.flip(fluid, flip), np.flip(t1, flip)
+        bones, found = ({k: np.flip(v, flip) for k, v in masks.items()} for masks in (bones, found))
+    return _objects(grid, fluid.astype(np.float32), t1.astype(np.float32), bones, found)
 
 
 def series(uid: str, role: Role, kind: SequenceClass, volume: Volume, description: str) -> Series:

@@ -1,0 +1,269 @@
+"""The report: HTML and PDF say the same, nothing leaves the page, nothing that was typed can act, no number is lost."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import re
+import subprocess
+from collections import Counter
+from dataclasses import replace
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from marrowscope.assessment import Assessment, Outcome
+from marrowscope.assessment.types import NotAssessed
+from marrowscope.lesion.types import Objects
+from marrowscope.measurement import Measurement
+from marrowscope.report.build import report_view
+from marrowscope.report.figures import Figure, chosen_slices, make_figures
+from marrowscope.report.html import render_index
+from marrowscope.report.pdf import printable, render_pdf, uncovered_characters
+from marrowscope.report.raster import EDEMA_COLOUR
+from marrowscope.report.tables import measurements_csv
+from marrowscope.report.words import measurement_text, number_text, percent_text
+from marrowscope.scoring.types import Cell, Score
+from report_sample import SAGITTAL, sample_assessment, sample_objects
+
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+@cache
+def sample() -> tuple[Assessment, Objects, dict[str, Figure]]:
+    """One assessment with a score, a NaN-free missing value and its pictures."""
+    objects = sample_objects()
+    cells = (Cell("medial_femur.size", 2), Cell("medial_femur.cyst", 1), Cell("tibia.size", None, "not covered"))
+    score = Score("demo", "Demo score", Measurement.of("total", 3, "{score}", (2, 5), "cells"), 0, 45, cells)
+    assessment = replace(
+        sample_assessment(objects),
+        scores=(score,),
+        not_assessed=(NotAssessed("slices 17-18", "fat suppression failed there", "a repeat with STIR"),),
+    )
+    return assessment, objects, make_figures(assessment, objects)
+
+
+class _Text(HTMLParser):
+    """The words of a page, and every tag and attribute in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str]] = []
+        self._open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(name, value or "") for name, value in attrs]
+        self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self._open and "title" not in self._open:
+            self.words.append(data)
+
+
+def parsed(page: str) -> _Text:
+    reader = _Text()
+    reader.feed(page)
+    return reader
+
+
+def page_of(assessment: Assessment, figures: dict[str, Figure] | None = None) -> str:
+    return render_index(report_view(assessment), figures or {})
+
+
+def pdf_text(pdf: bytes, folder: Path) -> str:
+    path = folder / "report.pdf"
+    path.write_bytes(pdf)
+    command = ["pdftotext", "-raw", str(path), "-"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return re.sub(r"\f?Bone marrow report: [^\n]*\n?PRELIMINARY[^\n]*\n?\d+ / \d+\n", "\n", text)
+
+
+@pytest.mark.needs("poppler")
+def test_page_and_pdf_hold_the_same_numbers(tmp_path: Path) -> None:
+    assessment, _, figures = sample()
+    on_page = Counter(NUMBER.findall(" ".join(parsed(page_of(assessment, figures)).words)))
+    on_paper = Counter(NUMBER.findall(pdf_text(render_pdf(report_view(assessment), figures), tmp_path)))
+    footers = re.compile(r"^\d+$")
+    missing = on_page - on_paper
+    extra = {n: c for n, c in (on_paper - on_page).items() if not footers.match(n)}
+    assert not missing, f"on the page only: {missing}"
+    assert not extra, f"on paper only: {extra}"
+    assert sum(on_page.values()) > 80, "the sample should carry many numbers"
+
+
+@pytest.mark.needs("poppler")
+def test_every_word_of_the_page_is_on_paper(tmp_path: Path) -> None:
+    assessment, _, figures = sample()
+    paper = re.sub(r"\s+", "", pdf_text(render_pdf(report_view(assessment), figures), tmp_path))
+    spoken = [w.strip() for w in parsed(page_of(assessment, figures)).words if len(w.strip()) > 3]
+    layout_only = ("Measurements of lesion", "Passed:", "Cells", "Share as a bar")
+    lost = [w for w in spoken if re.sub(r"\s+", "", w) not in paper and not w.startswith(layout_only)]
+    assert not lost
+
+
+def test_every_measurement_is_on_the_page() -> None:
+    assessment, _, figures = sample()
+    text = " ".join(parsed(page_of(assessment, figures)).words)
+    for lesion in assessment.lesions:
+        for m in lesion.measurements:
+            shown = m.reason if m.value is None else number_text(m.value, m.unit, m.code)
+            assert shown in text, m.code
+
+
+def test_the_page_needs_nothing_else_and_runs_nothing() -> None:
+    assessment, _, figures = sample()
+    page = parsed(page_of(assessment, figures))
+    assert not {"script", "iframe", "form", "object", "link", "base"} & set(page.tags)
+    for name, value in page.attributes:
+        assert not name.startswith("on"), name
+        assert name != "style", "inline styles break the page's own policy"
+        if name in ("src", "href"):
+            assert value.startswith(("data:image/png;base64,", "#")), value
+
+
+def test_what_was_typed_is_text() -> None:
+    assessment, _, _ = sample()
+    hostile = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
+    records = tuple(replace(s, description=hostile) for s in assessment.series)
+    page = page_of(replace(assessment, series=records))
+    assert "<script" not in page
+    assert "<img src=x" not in page
+    assert html.escape(hostile, quote=True).replace("&#x27;", "'") in page.replace("&#34;", "&quot;")
+
+
+def test_quality_stands_before_the_impression() -> None:
+    page = page_of(sample()[0])
+    assert page.index('id="quality"') < page.index('id="impression"') < page.index('id="lesions"')
+
+
+def test_no_lesion_never_reads_as_no_disease() -> None:
+    assessment = sample_assessment(sample_objects(lesions=0))
+    assert assessment.outcome is Outcome.NO_LESION_FOUND
+    text = " ".join(parsed(page_of(assessment)).words)
+    assert "This does not exclude disease" in text
+    assert "no disease" not in text.lower()
+
+
+def test_diffuse_marrow_is_said_where_reference_is_not_trusted() -> None:
+    objects = sample_objects(lesions=0)
+    assert objects.reference is not None
+    doubtful = replace(objects, reference=replace(objects.reference, trusted=False, reason="as bright as muscle"))
+    text = " ".join(parsed(page_of(sample_assessment(doubtful))).words)
+    assert "diffuse marrow abnormality is not excluded" in text
+    assert "as bright as muscle" in text
+
+
+@pytest.mark.needs("poppler")
+def test_the_pdf_is_pdf_a_and_the_same_every_time(tmp_path: Path) -> None:
+    assessment, _, figures = sample()
+    view = report_view(assessment)
+    pdf = render_pdf(view, figures, "2025-03-01")
+    assert pdf == render_pdf(view, figures, "2025-03-01")
+    assert b"<pdfaid:part>2</pdfaid:part>" in pdf
+    assert b"<pdfaid:conformance>B</pdfaid:conformance>" in pdf
+    path = tmp_path / "report.pdf"
+    path.write_bytes(pdf)
+    fonts = subprocess.run(["pdffonts", str(path)], capture_output=True, text=True, check=True).stdout.splitlines()[2:]
+    assert fonts
+    assert all(re.search(r" yes yes (yes|no) ", line) for line in fonts), "every font is embedded and subset"
+
+
+@pytest.mark.needs("poppler")
+def test_glyphs_no_font_covers_are_printed_by_their_code(tmp_path: Path) -> None:
+    view = replace(report_view(sample()[0]), impression="膝 knee \u0007 ह end")
+    text = pdf_text(render_pdf(view, {}), tmp_path)
+    assert "U+819D knee U+0007 U+0939 end" in text
+    assert "no embedded font shows them: U+0007, U+0939, U+819D" in text
+
+
+def test_the_names_of_uncovered_characters_are_read_from_the_diagnostic() -> None:
+    said = 'the text `"\\u{1}"` could not be displayed ... the text `"漢\\"\\n"` could not be displayed'
+    assert uncovered_characters(said) == {"\x01", "漢", '"', "\n"}
+    assert uncovered_characters("missing document date") == set()
+
+
+def test_a_long_word_gets_break_points_and_an_identifier_stays_whole() -> None:
+    view = replace(report_view(sample()[0]), impression="x" * 200, subtitle="ab" * 32)
+    data = printable(view, set())
+    assert "\u200b" in data["impression"]
+    assert data["subtitle"] == "ab" * 32
+
+
+def test_the_csv_is_tidy_and_loses_nothing() -> None:
+    assessment, _, _ = sample()
+    rows = list(csv.DictReader(io.StringIO(measurements_csv(assessment))))
+    lesions = [r for r in rows if r["level"] == "lesion"]
+    assert len(lesions) == sum(len(x.measurements) for x in assessment.lesions)
+    for lesion in assessment.lesions:
+        for m in lesion.measurements:
+            row = next(r for r in lesions if r["object"] == lesion.code and r["measurement"] == m.code)
+            assert (row["value"] == "") == (m.value is None)
+            assert m.value is None or float(row["value"]) == m.value
+            assert row["status"] == m.status.value
+            assert row["reason"] == m.reason
+    assert {"exam", "bone", "reference", "lesion", "score", "score_cell"} <= {r["level"] for r in rows}
+
+
+def test_figures_are_the_same_bytes_and_hold_no_metadata() -> None:
+    assessment, objects, figures = sample()
+    again = make_figures(assessment, objects)
+    assert {n: f.png for n, f in figures.items()} == {n: f.png for n, f in again.items()}
+    for figure in figures.values():
+        with Image.open(io.BytesIO(figure.png)) as image:
+            assert image.size == (figure.width, figure.height)
+            assert not image.info
+
+
+def _coloured(figure: Figure) -> np.ndarray:
+    with Image.open(io.BytesIO(figure.png)) as image:
+        return np.all(np.asarray(image) == EDEMA_COLOUR, axis=-1)
+
+
+def test_the_outline_runs_around_the_lesion_where_the_patient_has_it() -> None:
+    _, objects, figures = sample()
+    ring = np.argwhere(_coloured(figures["lesion_1_fluid"]))
+    height, width = figures["lesion_1_fluid"].height, figures["lesion_1_fluid"].width
+    rows, columns = objects.exam.image.shape[1], objects.exam.image.shape[0]
+    centre = ring.mean(axis=0) / (height, width) * (rows, columns)
+    assert centre == pytest.approx((38.5, 40.5), abs=1.0)
+    assert not _coloured(figures["lesion_1_plain"]).any()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_reversed_acquisition_gives_the_same_picture(axis: int) -> None:
+    """The same patient scanned with an index axis running the other way looks the same on the report."""
+    straight = sample_objects()
+    affine = SAGITTAL.copy()
+    affine[:3, 3] += affine[:3, axis] * (straight.exam.image.shape[axis] - 1)
+    affine[:3, axis] *= -1
+    flipped = sample_objects(affine, flip=axis)
+    one = make_figures(sample_assessment(straight), straight)["lesion_1_fluid"]
+    other = make_figures(sample_assessment(flipped), flipped)["lesion_1_fluid"]
+    assert one.png == other.png
+
+
+def test_the_overview_keeps_every_key_slice() -> None:
+    assert chosen_slices(12, [3]) == list(range(12))
+    chosen = chosen_slices(200, [7, 111])
+    assert len(chosen) <= 30
+    assert {0, 7, 111, 199} <= set(chosen)
+
+
+def test_numbers_read_as_readers_write_them() -> None:
+    assert measurement_text(Measurement.of("volume", 1.416, "cm3", (1.1, 1.934), "t")) == "1.42 cm³ (1.10–1.93)"
+    assert measurement_text(Measurement.not_assessable("adc", "10*-6.mm2/s", "no map")) == "not assessable"
+    assert number_text(-0.0001, "cm3") == "0.00"
+    assert number_text(3.0, "1", "lesion_count") == "3"
+    assert [percent_text(p) for p in (0.0, 0.004, 0.5, 0.996, 1.0)] == ["0 %", "<1 %", "50 %", ">99 %", "100 %"]
