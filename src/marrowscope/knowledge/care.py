@@ -5,7 +5,7 @@ Files: ``data/care/{factors,treatments,next_steps,prevention,follow_up,red_flags
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -50,11 +50,12 @@ class Factor:
         id, label, ask: identifier, clinician's words, the plain question that settles it.
         codes: finding codes whose presence raises it.
         rule_out: finding codes that must all be absent to exclude it; empty = only the other ways below decide.
-        causes: causes that raise it while still likely.
+        causes, share: causes that raise it while together they reach this posterior share.
         checks: not-to-miss checks that raise it (``cancer``, ``infection``, ``unstable_bone``).
         age_from: raised from this age in years, or ``None``.
         immature: raised by an immature skeleton.
-        only: sexes it concerns; empty = all.
+        only, sites: sexes and sites it concerns; empty = all.
+        ages: youngest and oldest age in years it concerns, or ``None``.
     """
 
     id: str
@@ -63,10 +64,13 @@ class Factor:
     codes: tuple[str, ...]
     rule_out: tuple[str, ...]
     causes: tuple[str, ...]
+    share: float | None
     checks: tuple[str, ...]
     age_from: float | None
     immature: bool
     only: tuple[str, ...]
+    sites: tuple[str, ...]
+    ages: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -127,13 +131,25 @@ class Treatment:
 
 @dataclass(frozen=True)
 class TestUse:
-    """A test asked for by a next step, with how soon and why."""
+    """A test asked for by a next step, with how soon and why.
+
+    Attributes:
+        sites, not_sites, regions: where it is asked for; empty = everywhere.
+    """
 
     __test__ = False  # not a pytest class
 
     test: str
     urgency: Urgency
     basis: Claim
+    sites: tuple[str, ...] = ()
+    not_sites: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+
+    def wanted(self, site: str, codes: Collection[str]) -> bool:
+        """Whether it is asked for at this site, with these finding codes (regions among them)."""
+        at_site = (not self.sites or site in self.sites) and site not in self.not_sites
+        return at_site and (not self.regions or bool(set(self.regions) & set(codes)))
 
 
 @dataclass(frozen=True)
@@ -197,6 +213,23 @@ class RedFlag:
     patient: str
 
 
+@dataclass(frozen=True)
+class CheckRule:
+    """Which next step a raised check brings, when every condition of ``when`` holds."""
+
+    step: str
+    when: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PlanRules:
+    """How a plan is drawn from a ranking: thresholds (shares of probability, counts) and the steps of checks."""
+
+    numbers: Mapping[str, float]
+    basis: Mapping[str, Claim]
+    checks: Mapping[str, tuple[CheckRule, ...]]
+
+
 def _factor(key: str, raw: Mapping[str, Any]) -> Factor:
     return Factor(
         id=key,
@@ -205,10 +238,13 @@ def _factor(key: str, raw: Mapping[str, Any]) -> Factor:
         codes=tuple(raw["codes"]),
         rule_out=tuple(raw["rule_out"]),
         causes=tuple(raw.get("causes", ())),
+        share=float(raw["share"]) if "share" in raw else None,
         checks=tuple(raw.get("checks", ())),
         age_from=float(raw["age_from"]) if "age_from" in raw else None,
         immature=bool(raw.get("immature", False)),
         only=tuple(raw.get("only", ())),
+        sites=tuple(raw.get("sites", ())),
+        ages=(float(raw["ages"][0]), float(raw["ages"][1])) if "ages" in raw else None,
     )
 
 
@@ -236,12 +272,17 @@ def _treatment(key: str, raw: Mapping[str, Any]) -> Treatment:
     )
 
 
+def _test_use(raw: Mapping[str, Any], where: str) -> TestUse:
+    places = {name: tuple(raw.get(name, ())) for name in ("sites", "not_sites", "regions")}
+    return TestUse(raw["test"], Urgency(raw["urgency"]), basis(raw, where), **places)
+
+
 def _next_step(key: str, raw: Mapping[str, Any]) -> NextStep:
     return NextStep(
         id=key,
         label=raw["label"],
         causes=tuple(raw["causes"]),
-        tests=tuple(TestUse(item["test"], Urgency(item["urgency"]), basis(item, key)) for item in raw["tests"]),
+        tests=tuple(_test_use(item, key) for item in raw["tests"]),
         refer=Claim.parse(raw["refer"], key),
         biopsy=Claim.parse(raw["biopsy"], key),
         course=claims(raw["course"], key),
@@ -354,3 +395,26 @@ def red_flags() -> dict[str, RedFlag]:
         with complete("red flag", key):
             found[key] = _red_flag(key, raw)
     return found
+
+
+@cache
+def plan_rules() -> PlanRules:
+    """How a plan is drawn from a ranking.
+
+    Raises:
+        KnowledgeError: a rule for a next step that does not exist.
+    """
+    raw = _entries("plan")
+    with complete("plan", "plan.yaml"):
+        rules = PlanRules(
+            numbers={key: float(item["value"]) for key, item in raw["numbers"].items()},
+            basis={key: basis(item, key) for key, item in raw["numbers"].items()},
+            checks={
+                key: tuple(CheckRule(item["step"], tuple(item["when"])) for item in items)
+                for key, items in raw["checks"].items()
+            },
+        )
+    for items in rules.checks.values():
+        if unknown := {item.step for item in items} - next_steps().keys():
+            raise KnowledgeError(f"plan.yaml: unknown next step {min(unknown)!r}", "an id of next_steps.yaml")
+    return rules

@@ -1,0 +1,213 @@
+"""From a ranking and its checks to a plan: tests with urgency, care with cautions matched to the patient, follow-up.
+
+Everything said comes from ``knowledge/data/care``; this module chooses and orders. No doses; options, not orders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from marrowscope.findings import State
+from marrowscope.knowledge import care as facts
+from marrowscope.knowledge.care import Indication, NextStep, Role, Treatment, plan_rules
+from marrowscope.knowledge.causes import Urgency, causes
+from marrowscope.knowledge.lay import tests as tests_by_id
+from marrowscope.knowledge.parts import EVERY, applies
+from marrowscope.reasoning.circumstances import CheckLike, Circumstances, circumstances, factor_state
+from marrowscope.reasoning.differential import Differential
+from marrowscope.reasoning.intake import Intake
+from marrowscope.reasoning.plan_types import Advice, Plan, PlannedCare, PlannedCaution, PlannedFollowUp, PlannedTest
+
+__all__ = ["Plan", "make_plan"]
+
+GENERAL_STEP = "any_unexplained"
+SETTLED = "settled"
+UNCLEAR = "unclear"
+CHECK_FOLLOW_UP = {"cancer": "malignancy", "infection": "infection"}
+"""Follow-up rule a raised check brings, ahead of any cause."""
+
+SPECIALIST_CARE = "urgent_specialist_care"
+"""The option a raised check puts first."""
+
+_URGENCY_ORDER = tuple(Urgency)
+_ROLE_ORDER = tuple(Role)
+
+
+def make_plan(intake: Intake, differential: Differential, checks: Sequence[CheckLike]) -> Plan:
+    """Draw the plan for one intake.
+
+    Args:
+        intake: with every finding that counts, measured ones included.
+        differential: the ranking.
+        checks: the not-to-miss checks; a raised one brings its own next step ahead of the ranking.
+    """
+    known = circumstances(intake, differential, checks)
+    considered = _considered(differential)
+    steps = _steps(known, considered, differential)
+    care, against = _care(known, considered)
+    planned = _tests(steps, known, considered)
+    return Plan(
+        urgency=_urgency(planned, known, considered),
+        causes=considered,
+        steps=tuple(step.id for step in steps),
+        tests=planned,
+        care=care,
+        not_to_use=against,
+        avoid=tuple(Advice(step.id, step.label, claim) for step in steps for claim in step.avoid),
+        refer=tuple(Advice(step.id, step.label, step.refer) for step in steps),
+        biopsy=tuple(Advice(step.id, step.label, step.biopsy) for step in steps),
+        course=tuple(Advice(step.id, step.label, claim) for step in steps for claim in step.course),
+        ask_first=_ask_first(care),
+        prevention=_prevention(considered),
+        follow_up=_follow_up(known, considered, differential),
+        at_once=_at_once(known),
+    )
+
+
+def _considered(differential: Differential) -> tuple[str, ...]:
+    """Causes the plan cares for: the first one, and others with enough probability."""
+    numbers = plan_rules().numbers
+    listed = [row for row in differential.rows if row.cause in causes()]
+    likely = [row.cause for row in listed if row.probability >= numbers["considered_share"]]
+    return tuple((likely or [listed[0].cause])[: int(numbers["considered_most"])])
+
+
+def _steps(known: Circumstances, considered: Sequence[str], differential: Differential) -> tuple[NextStep, ...]:
+    """Next steps in order: those of raised checks, the general work-up when unsure, those of the causes."""
+    rules = plan_rules()
+    ids = [
+        next(rule.step for rule in rules.checks[check] if all(map(known.holds, rule.when)))
+        for check in rules.checks
+        if known.raised(check)
+    ]
+    if differential.top.probability < rules.numbers["uncertain_below"]:
+        ids.append(GENERAL_STEP)
+    ids += [facts.next_step_of()[cause].id for cause in considered]
+    return tuple(facts.next_steps()[key] for key in dict.fromkeys(ids))
+
+
+def _tests(steps: Sequence[NextStep], known: Circumstances, considered: Sequence[str]) -> tuple[PlannedTest, ...]:
+    """One entry a test, at its highest urgency, with every reason; most urgent first."""
+    found: dict[str, PlannedTest] = {}
+    for step in steps:
+        for use in step.tests:
+            if use.wanted(known.site, known.present):
+                mine = tuple(cause for cause in step.causes if cause in considered)
+                label = tests_by_id()[use.test].label
+                new = PlannedTest(use.test, label, use.urgency, (use.basis,), mine)
+                found[use.test] = _merged(found[use.test], new) if use.test in found else new
+    return tuple(sorted(found.values(), key=lambda test: _URGENCY_ORDER.index(test.urgency)))
+
+
+def _merged(first: PlannedTest, second: PlannedTest) -> PlannedTest:
+    urgency = min(first.urgency, second.urgency, key=_URGENCY_ORDER.index)
+    reasons = tuple(dict.fromkeys((*first.reasons, *second.reasons)))
+    return PlannedTest(first.test, first.label, urgency, reasons, tuple(dict.fromkeys((*first.causes, *second.causes))))
+
+
+def _urgency(tests: Sequence[PlannedTest], known: Circumstances, considered: Sequence[str]) -> Urgency:
+    """The highest urgency of a likely cause, or of a test asked for by one or by a raised check."""
+    enough = plan_rules().numbers["urgent_share"]
+    likely = {cause for cause in considered if known.shares[cause] >= enough}
+    raised = any(known.raised(check) for check in plan_rules().checks)
+    counted = [test.urgency for test in tests if raised or likely.intersection(test.causes)]
+    counted += [causes()[cause].urgency for cause in likely]
+    return min(counted or [Urgency.SOON], key=_URGENCY_ORDER.index)
+
+
+def _indication(treatment: Treatment, cause: str) -> Indication | None:
+    """The entry that fits a cause most closely: by its id, then by its group, then by ``*``."""
+    fitting = [item for item in treatment.indications if applies(item.causes, causes()[cause])]
+    closeness = {False: 1, True: 0}
+    return min(
+        fitting, key=lambda item: (closeness[cause in item.causes], closeness[EVERY not in item.causes]), default=None
+    )
+
+
+def _care(known: Circumstances, considered: Sequence[str]) -> tuple[tuple[PlannedCare, ...], tuple[PlannedCare, ...]]:
+    """Options for the causes considered, and those not to be used for any of them."""
+    options = [option for item in facts.treatments().values() if (option := _option(item, known, considered))]
+    order = {cause: i for i, cause in enumerate(considered)}
+    raised = any(known.raised(check) for check in plan_rules().checks)
+
+    def rank(option: PlannedCare) -> tuple[bool, int, int]:
+        first = raised and option.treatment == SPECIALIST_CARE
+        return (not first, _ROLE_ORDER.index(option.role), order.get(option.cause, len(order)))
+
+    ordered = sorted(options, key=rank)
+    return tuple(o for o in ordered if o.role is not Role.AGAINST), tuple(o for o in ordered if o.role is Role.AGAINST)
+
+
+def _option(treatment: Treatment, known: Circumstances, considered: Sequence[str]) -> PlannedCare | None:
+    """One option for the most probable cause it is for; causes that speak against it are kept beside it."""
+    fits = [(cause, item) for cause in considered if (item := _indication(treatment, cause)) is not None]
+    fits = [(cause, item) for cause, item in fits if not item.when or known.present.intersection(item.when)]
+    usable = [(cause, item) for cause, item in fits if item.role is not Role.AGAINST]
+    if not fits:
+        return None
+    cause, item = (usable or fits)[0]
+    against = tuple((c, i.effect) for c, i in fits if i.role is Role.AGAINST and c != cause)
+    return PlannedCare(
+        treatment=treatment.id,
+        label=treatment.label,
+        cause=cause,
+        role=item.role,
+        level=item.level,
+        effect=item.effect,
+        off_label=treatment.off_label,
+        licence=treatment.licence,
+        time=treatment.time,
+        cautions=_cautions(treatment, known),
+        against_for=against,
+    )
+
+
+def _cautions(treatment: Treatment, known: Circumstances) -> tuple[PlannedCaution, ...]:
+    """Cautions that apply here, then those not yet asked; excluded ones are dropped."""
+    found = []
+    for caution in treatment.cautions:
+        factor = facts.factors()[caution.factor]
+        state, because = factor_state(factor, known)
+        if state is not State.ABSENT:
+            found.append(PlannedCaution(factor.id, factor.label, caution.action, state, because, caution.basis))
+    weight = tuple(facts.Action)
+    return tuple(sorted(found, key=lambda c: (c.state is not State.PRESENT, weight.index(c.action))))
+
+
+def _ask_first(care: Iterable[PlannedCare]) -> tuple[str, ...]:
+    """Plain questions for the cautions of the options offered that nobody has answered yet."""
+    open_factors = {c.factor for o in care if not o.ruled_out for c in o.cautions if c.state is State.UNKNOWN}
+    asks = (factor.ask for factor in facts.factors().values() if factor.id in open_factors)
+    return tuple(dict.fromkeys(ask for ask in asks if ask))
+
+
+def _prevention(considered: Sequence[str]) -> tuple[Advice, ...]:
+    def first(names: Sequence[str]) -> int:
+        return next((i for i, c in enumerate(considered) if c in causes() and applies(names, causes()[c])), -1)
+
+    fitting = [(first(item.causes), item) for item in facts.preventions().values() if first(item.causes) >= 0]
+    specific = sorted((pair for pair in fitting if EVERY not in pair[1].causes), key=lambda pair: pair[0])
+    chosen = [item for _, item in specific] or [item for _, item in fitting]
+    most = int(plan_rules().numbers["prevention_most"])
+    return tuple(Advice(item.id, item.label, item.basis) for item in chosen[:most])
+
+
+def _follow_up(
+    known: Circumstances, considered: Sequence[str], differential: Differential
+) -> tuple[PlannedFollowUp, ...]:
+    """The rule of a raised check, else of the first cause, else the general one; the settled rule last."""
+    rules = facts.follow_ups()
+    raised = [rule for check, rule in CHECK_FOLLOW_UP.items() if known.raised(check)]
+    first = causes()[considered[0]]
+    fitting = [item.id for item in rules.values() if EVERY not in item.causes and applies(item.causes, first)]
+    unsure = differential.top.probability < plan_rules().numbers["uncertain_below"]
+    ids = raised or (fitting[:1] if fitting and not unsure else [*fitting[:1], UNCLEAR])
+    settled = [] if raised else [SETTLED]
+    chosen = (rules[key] for key in dict.fromkeys((*ids, *settled)))
+    return tuple(PlannedFollowUp(item.id, item.weeks, item.advice) for item in chosen)
+
+
+def _at_once(known: Circumstances) -> tuple[Advice, ...]:
+    shown = [flag for flag in facts.red_flags().values() if any(map(known.holds, flag.when))]
+    shown.sort(key=lambda flag: _URGENCY_ORDER.index(flag.urgency))
+    return tuple(Advice(flag.id, flag.urgency.value, flag.basis, flag.urgency) for flag in shown)

@@ -1,0 +1,214 @@
+"""The plan: cautions follow the patient, raised checks lead, nothing unsafe is offered, and it survives JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from marrowscope.findings import Finding, Origin, State
+from marrowscope.knowledge.care import factors, plan_rules, treatments
+from marrowscope.knowledge.causes import Urgency, causes
+from marrowscope.reasoning.circumstances import circumstances, factor_state
+from marrowscope.reasoning.differential import Differential, Row, rank
+from marrowscope.reasoning.intake import Intake, Sex
+from marrowscope.reasoning.observe import observe
+from marrowscope.reasoning.plan import make_plan
+from marrowscope.reasoning.plan_types import Plan, PlannedCare
+
+
+@dataclass(frozen=True)
+class Checked:
+    name: str
+    level: str
+
+
+CALM = (Checked("cancer", "no_sign"), Checked("infection", "no_sign"), Checked("unstable_bone", "no_sign"))
+
+
+def said(code: str, state: State = State.PRESENT) -> Finding:
+    return Finding(code, state, Origin.HISTORY)
+
+
+def ranking(**shares: float) -> Differential:
+    """A ranking with given posterior shares; the rest of the causes have none."""
+    full = {cause: shares.get(cause, 0.0) for cause in causes()}
+    rows = [Row(c, causes()[c].label, causes()[c].group, p, p, p, 0.0, 0.0, ()) for c, p in full.items()]
+    rows.sort(key=lambda row: -row.probability)
+    return Differential(tuple(rows), (), 0.0, "unknown")
+
+
+def option(plan: Plan, name: str) -> PlannedCare:
+    return next(item for item in (*plan.care, *plan.not_to_use) if item.treatment == name)
+
+
+OA = ranking(osteoarthritis=0.9)
+BMES = ranking(bme_syndrome_primary=0.9)
+
+
+@pytest.mark.parametrize(
+    ("code", "treatment", "likely"),
+    [
+        ("kidney_disease", "nsaids", OA),
+        ("egfr_low", "nsaids", OA),
+        ("stomach_ulcer", "nsaids", OA),
+        ("heart_failure", "nsaids", OA),
+        ("anticoagulant", "nsaids", OA),
+        ("haemophilia", "nsaids", OA),
+        ("asthma_nsaid", "nsaids", OA),
+        ("kidney_disease", "bisphosphonates", BMES),
+        ("calcium_low", "bisphosphonates", BMES),
+        ("alp_low", "bisphosphonates", BMES),
+        ("pregnancy", "bisphosphonates", BMES),
+        ("pregnancy", "iloprost", BMES),
+        ("heart_failure", "iloprost", BMES),
+        ("anticoagulant", "iloprost", BMES),
+        ("dialysis", "denosumab", BMES),
+        ("liver_disease", "acetaminophen", OA),
+        ("pacemaker", "pemf", BMES),
+        ("cancer_history", "eswt", BMES),
+        ("calcium_high", "vitamin_d_calcium", BMES),
+    ],
+)
+def test_a_stated_danger_rules_the_option_out(code: str, treatment: str, likely: Differential) -> None:
+    without = make_plan(Intake(site="knee", age=40, sex=Sex.FEMALE), likely, CALM)
+    withit = make_plan(Intake(site="knee", age=40, sex=Sex.FEMALE, findings=(said(code),)), likely, CALM)
+    assert not option(without, treatment).ruled_out
+    assert option(withit, treatment).ruled_out
+    assert treatment not in {item.treatment for item in withit.offered}
+    assert any(caution.because == f"code:{code}" or caution.because for caution in option(withit, treatment).applying)
+
+
+def test_an_absent_danger_is_not_asked_again() -> None:
+    ask = factors()["kidney"].ask
+    assert ask in make_plan(Intake(site="knee", age=40), OA, CALM).ask_first
+    told = Intake(site="knee", age=40, findings=(said("kidney_disease", State.ABSENT),))
+    assert ask not in make_plan(told, OA, CALM).ask_first
+
+
+def test_pregnancy_is_asked_only_where_it_can_be() -> None:
+    ask = factors()["pregnancy"].ask
+    assert ask in make_plan(Intake(site="knee", age=30, sex=Sex.FEMALE), BMES, CALM).ask_first
+    assert ask not in make_plan(Intake(site="knee", age=30, sex=Sex.MALE), BMES, CALM).ask_first
+    assert ask not in make_plan(Intake(site="knee", age=70, sex=Sex.FEMALE), BMES, CALM).ask_first
+    assert ask in make_plan(Intake(site="knee"), BMES, CALM).ask_first
+
+
+def test_a_possible_subchondral_fracture_stops_cortisone() -> None:
+    mixed = ranking(osteoarthritis=0.7, sifk_sonk=0.2)
+    plan = make_plan(Intake(site="knee", age=62), mixed, CALM)
+    assert option(plan, "corticosteroid_injection").ruled_out
+    assert option(plan, "corticosteroid_injection").against_for[0][0] == "sifk_sonk"
+    assert not option(make_plan(Intake(site="knee", age=62), OA, CALM), "corticosteroid_injection").ruled_out
+
+
+def test_a_stress_fracture_is_warned_of_with_tablets() -> None:
+    plan = make_plan(Intake(site="leg", age=25), ranking(stress_fracture_fatigue=0.9), CALM)
+    assert option(plan, "nsaids") in plan.not_to_use
+    assert "keep training" in option(plan, "nsaids").effect.text
+
+
+@pytest.mark.parametrize("level", ["suspicious", "strongly_suspicious"])
+def test_a_raised_cancer_check_leads(level: str) -> None:
+    checks = (Checked("cancer", level), *CALM[1:])
+    plan = make_plan(Intake(site="knee", age=70), OA, checks)
+    assert plan.steps[0] == "marrow_malignancy"
+    assert plan.urgency in {Urgency.URGENT, Urgency.EMERGENCY}
+    assert plan.follow_up[0].id == "malignancy" and plan.follow_up[0].weeks is None
+    for name in ("corticosteroid_injection", "eswt", "subchondroplasty"):
+        assert option(plan, name).ruled_out, name
+    assert make_plan(Intake(site="knee", age=12), OA, checks).steps[0] == "sarcoma"
+
+
+def test_a_raised_infection_check_leads_by_site() -> None:
+    checks = (CALM[0], Checked("infection", "suspicious"), CALM[2])
+    assert make_plan(Intake(site="spine", age=70), OA, checks).steps[0] == "spine_infection"
+    assert make_plan(Intake(site="knee", age=70), OA, checks).steps[0] == "bone_infection"
+    foot = Intake(site="foot_ankle", age=70, findings=(said("diabetes"),))
+    plan = make_plan(foot, OA, checks)
+    assert plan.steps[0] == "diabetic_foot"
+    assert option(plan, "corticosteroid_injection").ruled_out
+
+
+def test_a_suspected_hip_fracture_is_same_day_and_a_scaphoid_is_not() -> None:
+    likely = ranking(occult_fracture=0.9)
+    hip = make_plan(Intake(site="hip_pelvis", age=80), likely, CALM)
+    wrist = make_plan(Intake(site="hand_wrist", age=30), likely, CALM)
+    assert hip.tests[0].test == "mri" and hip.tests[0].urgency is Urgency.EMERGENCY
+    assert hip.urgency is Urgency.EMERGENCY
+    assert wrist.tests[0].urgency is Urgency.URGENT
+
+
+def test_a_femoral_neck_is_same_day() -> None:
+    likely = ranking(stress_fracture_fatigue=0.9)
+    neck = Intake(site="hip_pelvis", age=25, findings=(said("femoral_neck"),))
+    assert make_plan(neck, likely, CALM).urgency is Urgency.EMERGENCY
+    assert make_plan(Intake(site="leg", age=25), likely, CALM).urgency is not Urgency.EMERGENCY
+
+
+def test_red_flags_follow_the_place() -> None:
+    spine = {flag.id for flag in make_plan(Intake(site="spine"), OA, CALM).at_once}
+    knee = {flag.id for flag in make_plan(Intake(site="knee"), OA, CALM).at_once}
+    assert "nerve" in spine - knee and "fever_joint" in spine & knee
+    child = {flag.id for flag in make_plan(Intake(site="knee", age=9), OA, CALM).at_once}
+    assert "child" in child - knee
+
+
+def test_nothing_known_gives_the_general_work_up() -> None:
+    intake = Intake()
+    plan = make_plan(intake, rank(intake, observe(intake)[0]), CALM)
+    assert plan.steps[0] == "any_unexplained"
+    assert plan.tests and plan.care and plan.at_once and plan.follow_up
+
+
+def test_uncertain_never_counts_as_safe() -> None:
+    """Every factor is present, asked, or excluded by what was said: nothing is dropped for lack of an answer."""
+    for factor in factors().values():
+        known = circumstances(Intake(), ranking(), ())
+        state, _ = factor_state(factor, known)
+        nothing_can_raise_it = not (factor.codes or factor.checks or factor.age_from or factor.immature)
+        assert state is State.UNKNOWN or nothing_can_raise_it, factor.id
+
+
+def test_thresholds_are_shares() -> None:
+    numbers = plan_rules().numbers
+    for name in ("considered_share", "still_likely", "uncertain_below", "urgent_share"):
+        assert 0 < numbers[name] < 1
+    assert set(plan_rules().basis) == set(numbers)
+
+
+CAUSE = st.sampled_from(sorted(causes()))
+CODE = st.sampled_from(sorted({code for factor in factors().values() for code in factor.codes}))
+LEVEL = st.sampled_from(["no_sign", "incomplete", "suspicious", "strongly_suspicious"])
+SITE = st.sampled_from(["knee", "si_joint", "hip_pelvis", "spine", "foot_ankle", "hand_wrist", "leg", ""])
+
+
+@settings(max_examples=60)
+@given(
+    first=CAUSE,
+    second=CAUSE,
+    codes=st.lists(CODE, max_size=4, unique=True),
+    levels=st.tuples(LEVEL, LEVEL, LEVEL),
+    site=SITE,
+    age=st.one_of(st.none(), st.integers(1, 95)),
+)
+def test_any_patient_gets_a_whole_and_safe_plan(
+    first: str, second: str, codes: list[str], levels: tuple[str, str, str], site: str, age: int | None
+) -> None:
+    intake = Intake(site=site, age=age, findings=tuple(map(said, codes)))
+    names = ("cancer", "infection", "unstable_bone")
+    checks = tuple(Checked(n, level) for n, level in zip(names, levels, strict=True))
+    plan = make_plan(intake, ranking(**{second: 0.3, first: 0.6}), checks)
+    assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+    assert plan.causes[0] == first or first == second
+    assert plan.tests and plan.care and plan.refer and plan.follow_up and plan.at_once and plan.prevention
+    assert [list(Urgency).index(test.urgency) for test in plan.tests] == sorted(
+        list(Urgency).index(test.urgency) for test in plan.tests
+    )
+    for item in plan.offered:
+        for caution in treatments()[item.treatment].cautions:
+            dangerous = set(codes) & set(factors()[caution.factor].codes)
+            assert not (dangerous and caution.action == "avoid"), (item.treatment, caution.factor)
