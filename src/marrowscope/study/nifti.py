@@ -19,6 +19,7 @@ from marrowscope.study.roles import Decision, decide
 from marrowscope.study.types import (
     FatSuppression,
     NiftiSource,
+    PatientFacts,
     Reason,
     Refusal,
     Role,
@@ -64,9 +65,12 @@ def read_nifti_study(files: Mapping[str, Path], *, guess: bool = False, refusals
             if not guess:
                 raise
             refused.append(error.refusal(key))
+    from marrowscope.study.qc import judge
+
     ordered = tuple(sorted(hashes))
     combined = hashlib.sha256("".join(ordered).encode()).hexdigest()
-    return Study("nifti", tuple(series), tuple(refused), file_hashes=ordered, input_hash=combined)
+    judged = judge(tuple(series), PatientFacts())
+    return Study("nifti", judged, tuple(refused), file_hashes=ordered, input_hash=combined)
 
 
 def _read_series(key: str, path: Path, number: int, guess: bool) -> Series:

@@ -6,20 +6,33 @@ import hashlib
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from marrowscope.errors import StudyError
 from marrowscope.study import limits
+from marrowscope.study.contrast import facts_of, injection_time, settle
+from marrowscope.study.facts import parse_date, patient_of, side_of, site_of
 from marrowscope.study.frames import Frame, frame_header, frames_of
 from marrowscope.study.guard import InputFile, RefusedInputError, find_inputs
 from marrowscope.study.header import looks_like_dicom, quiet_pydicom, read_header
 from marrowscope.study.pixels import PixelReader, read_stack, volume_bytes
+from marrowscope.study.qc import judge
 from marrowscope.study.roles import Decision, decide
 from marrowscope.study.sequence import description_of, sequence_of
 from marrowscope.study.split import Part, split
 from marrowscope.study.stack import Stack, build_stack
-from marrowscope.study.types import Reason, Refusal, Role, Sequence, Series, SourceFrame, SourceFrames, Study
+from marrowscope.study.types import (
+    PatientFacts,
+    Reason,
+    Refusal,
+    Role,
+    Sequence,
+    Series,
+    SourceFrame,
+    SourceFrames,
+    Study,
+)
 from marrowscope.volume import Volume
 
 _ROLE_ORDER = (Role.FLUID, Role.T1, Role.T1_CONTRAST_FS, Role.T2_NOFS, Role.WATER, Role.FAT, Role.IN_PHASE)
@@ -77,13 +90,23 @@ def _under(path: Path, file: Path) -> Path:
 def _read_dicom_study(files: tuple[InputFile, ...], refusals: tuple[Refusal, ...]) -> Study:
     frames, refused = _read_frames(files)
     planned, unplanned = _plan(frames)
-    series, undecoded, hashes = _decode(planned)
-    header = frames[0].source.dataset if frames else None
+    series, undecoded, hashes = _decode(settle_contrast(planned))
+    headers = tuple(frame_header(plan.stack.frames[0]) for plan in planned)
+    patient = patient_of(headers[0]) if headers else PatientFacts()
+    firsts = {plan.uid: _first_instance(plan) for plan in planned}
+    ordered = tuple(sorted(series, key=lambda s: (s.number or 0, s.uid)))
+    site = site_of(headers, ordered)
+    judged = judge(ordered, patient, site, firsts)
+    studied = parse_date(headers[0].text("StudyDate")) if headers else None
     return Study(
         kind="dicom",
-        series=tuple(sorted(series, key=lambda s: (s.number or 0, s.uid))),
+        series=judged,
         refusals=(*refusals, *refused, *unplanned, *undecoded),
-        dicom_header=header,
+        patient=patient,
+        site=site,
+        side=side_of(headers, judged),
+        study_date=studied.isoformat() if studied else None,
+        dicom_header=frames[0].source.dataset if frames else None,
         file_hashes=hashes,
         input_hash=hashlib.sha256("".join(hashes).encode()).hexdigest(),
     )
@@ -145,6 +168,29 @@ def _plan_part(uid: str, part: Part) -> Planned:
     description = description_of(frame_header(first))
     decision = decide(sequence, description)
     return Planned(uid, stack, sequence, description, decision, (*part.reasons, *stack.reasons))
+
+
+def settle_contrast(planned: list[Planned]) -> list[Planned]:
+    """The plans decided again, knowing what the whole study tells about contrast."""
+    facts = [facts_of(frame_header(p.stack.frames[0]), p.sequence.contrast_agent) for p in planned]
+    injected = injection_time(facts)
+    settled = []
+    for plan, fact in zip(planned, facts, strict=True):
+        agent, why = settle(fact, injected)
+        sequence = replace(plan.sequence, contrast_agent=agent)
+        decision = decide(sequence, plan.description)
+        settled.append(replace(plan, sequence=sequence, decision=decision, reasons=(*why, *plan.reasons)))
+    return settled
+
+
+def _first_instance(plan: Planned) -> int | None:
+    """Lowest instance number of a series that was not split and is one frame a file."""
+    frames = plan.stack.frames
+    numbers = [f.instance_number for f in frames if f.instance_number is not None]
+    if "/" in plan.uid or frames[0].of is not None or len(numbers) != len(frames):
+        return None
+    contiguous = max(numbers) - min(numbers) == len(numbers) - 1
+    return min(numbers) if contiguous else None
 
 
 def _decode(planned: list[Planned]) -> tuple[list[Series], list[Refusal], tuple[str, ...]]:

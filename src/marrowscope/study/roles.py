@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from marrowscope.study.types import FatSuppression, Reason, Role, Sequence, SequenceClass
@@ -211,8 +211,3 @@ def _decide_ct(sequence: Sequence, description: str) -> Decision:
         return _one(Role.OTHER, SequenceClass.OTHER, "derived", "a CT localizer or reformat")
     kvp = f" at {sequence.kvp:.0f} kV" if sequence.kvp is not None else ""
     return _one(Role.CT, SequenceClass.OTHER, "ct", f"CT{kvp}")
-
-
-def with_contrast(sequence: Sequence, contrast: bool | None) -> Sequence:
-    """The sequence with what is known of contrast after looking at the whole study."""
-    return replace(sequence, contrast_agent=contrast)

@@ -164,6 +164,11 @@ class NiftiSource:
     affine_ras: FloatArray
     header: Any = field(repr=False)
 
+    @property
+    def in_scanner_frame(self) -> bool:
+        """Whether the affine is said to be the scanner's (code 1), so that files of one study share a frame."""
+        return 1 in (int(self.header["sform_code"]), int(self.header["qform_code"]))
+
 
 @dataclass(frozen=True, eq=False)
 class Series:

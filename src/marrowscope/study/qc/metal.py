@@ -1,0 +1,138 @@
+"""Metal in a limb, seen without fat suppression: a black void in marrow or fat with signal piled up beside it.
+
+Trunks are not judged: bowel gas looks alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from marrowscope.measurement import Measurement, QcCheck, Severity
+from marrowscope.study.qc.slices import Slices
+from marrowscope.study.qc.thresholds import threshold
+from marrowscope.volume import AnyArray
+
+_CODE: Final = "metal"
+_LEVEL_MM: Final = 8.0
+_NEAR_MAX_MM: Final = 25
+_LARGEST_MM2: Final = 900.0
+_MARGIN: Final = 6
+_LIMB_DEPTH_MM: Final = 90.0
+MARGIN_MM: Final = 10.0
+"""Signal is wrong for about this far around a void."""
+
+
+@dataclass(frozen=True)
+class Void:
+    """One void: where it lies on the coarse grid, how large, how black, what surrounds it."""
+
+    slice_index: int
+    place: tuple[slice, slice]
+    area_mm2: float
+    level: float
+    ring_fat: float
+    pile_up: float
+
+    @property
+    def metallic(self) -> bool:
+        """Whether every sign of metal is there."""
+        return (
+            self.area_mm2 >= threshold(_CODE, "void_mm2")
+            and self.level <= threshold(_CODE, "void_level")
+            and self.ring_fat >= threshold(_CODE, "ring_fat")
+            and self.pile_up >= threshold(_CODE, "pile_up")
+        )
+
+
+def is_limb(slices: Slices) -> bool:
+    """Whether air surrounds the body and its middle is near the skin."""
+    if not slices.surrounded:
+        return False
+    deepest = [float(slices.depth_mm[k].max()) for k in slices.filled]
+    return 0 < float(np.median(deepest)) <= _LIMB_DEPTH_MM
+
+
+def check_metal(slices: Slices, where: str) -> QcCheck:
+    """Metal on a series without fat suppression.
+
+    Args:
+        slices: a T1 (or T2, PD) series without fat suppression.
+        where: how messages name that series.
+    """
+    if not is_limb(slices):
+        reason = "judged in limbs only: bowel gas looks alike"
+        value = Measurement.not_assessable("metal_voids", "1", reason)
+        return QcCheck(_CODE, Severity.NOTE, f"metal not judged ({reason})", "look for voids yourself", value)
+    voids = [void for k in range(len(slices.values)) for void in voids_of(slices, k) if void.metallic]
+    seen = tuple(sorted({void.slice_index for void in voids}))
+    value = Measurement.of("metal_voids", float(len(voids)), "1")
+    if longest_run(seen) >= threshold(_CODE, "slices"):
+        text = f"metal artefact on {where}: black voids with signal piled up beside them"
+        why = "fat suppression fails around metal: a margin around it is not assessable"
+        return QcCheck(_CODE, Severity.WARNING, text, why, value, seen)
+    return QcCheck(_CODE, Severity.OK, f"no metal artefact seen on {where}", value=value)
+
+
+def longest_run(indices: tuple[int, ...]) -> int:
+    """Length of the longest run of neighbouring slice indices."""
+    best = run = 0
+    previous = None
+    for index in indices:
+        run = run + 1 if previous is not None and index == previous + 1 else 1
+        best, previous = max(best, run), index
+    return best
+
+
+def voids_of(slices: Slices, k: int) -> list[Void]:
+    """The enclosed black places of one slice."""
+    from scipy import ndimage
+
+    plane = slices.values[k]
+    if float(np.percentile(plane, 97)) < 0.2 * float(np.percentile(slices.values, 99)):
+        return []
+    level = _fat_level(plane)
+    black = (plane < 2 * threshold(_CODE, "void_level") * level) & (level > 0.3 * float(np.percentile(level, 90)))
+    labels, _ = ndimage.label(ndimage.binary_opening(black, iterations=2))
+    relative = plane / np.maximum(level, 1e-6)
+    area = slices.step_mm[0] * slices.step_mm[1]
+    found = []
+    for label, place in enumerate(ndimage.find_objects(labels), start=1):
+        if _touches_edge(place, plane.shape):
+            continue
+        void = _void(k, labels, label, place, relative, area)
+        if void.area_mm2 <= _LARGEST_MM2:
+            found.append(void)
+    return found
+
+
+def _fat_level(plane: AnyArray) -> AnyArray:
+    """Brightness of fat around each pixel: the local mean of pixels near the local maximum."""
+    from scipy import ndimage
+
+    top = ndimage.maximum_filter(ndimage.gaussian_filter(plane, 3), size=_NEAR_MAX_MM)
+    fat = plane > 0.5 * top
+    weight = ndimage.gaussian_filter(fat.astype(np.float32), _LEVEL_MM)
+    return np.asarray(ndimage.gaussian_filter(np.where(fat, plane, 0), _LEVEL_MM) / (weight + 1e-3))
+
+
+def _touches_edge(place: tuple[slice, slice], shape: tuple[int, ...]) -> bool:
+    return any(part.start < 3 or part.stop > size - 3 for part, size in zip(place, shape, strict=True))
+
+
+def _void(k: int, labels: AnyArray, label: int, place: tuple[slice, slice], relative: AnyArray, area: float) -> Void:
+    from scipy import ndimage
+
+    rows, columns = (slice(max(0, part.start - _MARGIN), part.stop + _MARGIN) for part in place)
+    mask, around = labels[rows, columns] == label, relative[rows, columns]
+    ring = ndimage.binary_dilation(mask, iterations=5) & ~ndimage.binary_dilation(mask, iterations=2)
+    return Void(
+        k,
+        place,
+        float(mask.sum() * area),
+        float(np.median(around[mask])),
+        float((around[ring] > 0.6).mean()),
+        float(np.percentile(around[ring], 97)),
+    )

@@ -1,0 +1,133 @@
+"""A volume as slices on a coarse even grid, the body in them, and depth under the skin: what pixel checks share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from marrowscope.volume import AnyArray, Volume
+
+GRID_MM: Final = 1.0
+"""In-plane step of the coarse grid: checks look at structures of 3 mm and more."""
+
+_CORNER_MM: Final = 12.0
+_CORNER_MARGIN_MM: Final = 4.0
+_PAD: Final = 60
+_AIR_SHARE: Final = 0.4
+"""Corners brighter than this share of the upper quartile hold tissue (a trunk fills the field of view)."""
+
+_FILLED_SHARE: Final = 0.7
+_FRAME_PIXELS: Final = 3
+_SURROUNDED_SHARE: Final = 0.6
+"""A limb covers less than this share of the image's frame (knees 0.23 to 0.52), a trunk more (pelves 0.66 to 0.97)."""
+
+_AIR_SPREAD: Final = 0.12
+"""Corners that vary by more than this share of the upper quartile hold tissue or ghosts, not air."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """Slices first, in-plane at about :data:`GRID_MM`.
+
+    Attributes:
+        values: shape (slices, a, b), float32, air level taken off.
+        noise: standard deviation of the air, in the same units; None when no air is in view.
+        step_mm: actual in-plane steps of the coarse grid.
+        trunk: the study says that a trunk is shown, whatever the air looks like.
+    """
+
+    values: AnyArray
+    noise: float | None
+    step_mm: tuple[float, float]
+    trunk: bool = False
+
+    @cached_property
+    def body(self) -> AnyArray:
+        """Where the patient is, shape of ``values``, bool."""
+        from scipy import ndimage
+
+        level = max(3 * (self.noise or 0.0), 0.06 * float(np.percentile(self.values, 95)))
+        masks = np.zeros(self.values.shape, dtype=bool)
+        for k, plane in enumerate(self.values):
+            raw = ndimage.binary_closing(ndimage.gaussian_filter(plane, 1.5) > level, iterations=3)
+            masks[k] = _largest(ndimage.binary_fill_holes(raw))
+        return masks
+
+    @cached_property
+    def depth_mm(self) -> AnyArray:
+        """Distance to the skin in mm inside the body; the field of view's edge is not skin."""
+        from scipy import ndimage
+
+        depth = np.zeros(self.values.shape, dtype=np.float32)
+        for k, mask in enumerate(self.body):
+            if mask.any() and not mask.all():
+                padded = np.pad(mask, _PAD, mode="edge")
+                far = ndimage.distance_transform_edt(padded, sampling=self.step_mm)
+                depth[k] = far[_PAD:-_PAD, _PAD:-_PAD]
+        return depth
+
+    @cached_property
+    def surrounded(self) -> bool:
+        """Whether air surrounds the body, as it does a limb: only then do air and depth mean anything."""
+        if self.trunk or self.noise is None or not len(self.filled):
+            return False
+        n = _FRAME_PIXELS
+        frames = [np.concatenate([b[n], b[-n - 1], b[:, n], b[:, -n - 1]]) for b in self.body[self.filled]]
+        return float(np.median([frame.mean() for frame in frames])) < _SURROUNDED_SHARE
+
+    @cached_property
+    def filled(self) -> AnyArray:
+        """Indices of slices whose body area is near the largest: the ends of a stack tell little."""
+        area = self.body.sum(axis=(1, 2))
+        return np.flatnonzero(area >= _FILLED_SHARE * area.max()) if area.max() > 0 else np.array([], dtype=np.int64)
+
+
+def coarse(volume: Volume) -> Slices:
+    """The slices of a volume on the coarse grid."""
+    from scipy import ndimage
+
+    planes = np.moveaxis(volume.array, volume.slice_axis, 0)
+    steps = [volume.spacing[a] for a in volume.in_plane_axes]
+    factors = [min(1.0, step / GRID_MM) for step in steps]
+    first = ndimage.zoom(planes[0].astype(np.float32), factors, order=1)
+    values = np.empty((len(planes), *first.shape), dtype=np.float32)
+    sigmas = [max(0.0, 0.4 * (1 / f - 1)) for f in factors]
+    for k, plane in enumerate(planes):
+        values[k] = ndimage.zoom(ndimage.gaussian_filter(plane.astype(np.float32), sigmas), factors, order=1)
+    air, noise = _air(values)
+    step = (steps[0] / factors[0], steps[1] / factors[1])
+    return Slices(values - air, noise, step)
+
+
+def _air(values: AnyArray) -> tuple[float, float | None]:
+    """Level and standard deviation of the air, from the darkest corners; None when corners hold tissue."""
+    m, n = int(_CORNER_MARGIN_MM), int(_CORNER_MARGIN_MM + _CORNER_MM)
+    if min(values.shape[1:]) < 2 * n:
+        return 0.0, None
+    corners = np.concatenate(
+        [
+            values[:, a, b].reshape(len(values), -1)
+            for a in (slice(m, n), slice(-n, -m))
+            for b in (slice(m, n), slice(-n, -m))
+        ]
+    )
+    levels = np.median(corners, axis=1)
+    darkest = np.argsort(levels, kind="stable")[: max(2, len(levels) // 4)]
+    air = float(np.median(levels[darkest]))
+    if air > _AIR_SHARE * float(np.percentile(values, 75)):
+        return 0.0, None
+    noise = float(np.median(corners[darkest].std(axis=1)))
+    return (0.0, None) if noise > _AIR_SPREAD * float(np.percentile(values, 75)) else (air, noise)
+
+
+def _largest(mask: AnyArray) -> AnyArray:
+    from scipy import ndimage
+
+    labels, count = ndimage.label(mask)
+    if count <= 1:
+        return mask
+    sizes = np.bincount(labels.ravel())[1:]
+    return np.asarray(labels == int(sizes.argmax()) + 1)

@@ -1,0 +1,151 @@
+"""Is fat really dark? Judged on pixels, never on the header: fat against muscle, slice by slice.
+
+With a T1 series of the same frame of reference, fat and muscle are told apart there and compared locally, so that
+coil shading cancels. Without one, a limb is judged by its middle (marrow, fatty in adults) against the soft tissue
+around it; a trunk cannot be judged so, and that is said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from marrowscope.measurement import Measurement, QcCheck, Severity
+from marrowscope.study.qc.slices import Slices
+from marrowscope.study.qc.thresholds import threshold
+from marrowscope.study.types import FatSuppression, Sequence
+from marrowscope.volume import AnyArray
+
+_CODE: Final = "fat_suppression"
+_LOCAL_MM: Final = 20.0
+"""Fat is compared with muscle within about this distance: coil shading changes over 40 mm and more."""
+
+_MIN_PIXELS: Final = 200
+_BY_T1: Final = "fat and muscle found on T1"
+_LIMB_DEPTH_MM: Final = (25.0, 90.0)
+"""A limb's middle lies 25 to 90 mm under the skin; a trunk's deeper, or with no air in view."""
+
+_MIDDLE_SHARE: Final = 0.7
+_SHELL_MM: Final = (8.0, 20.0)
+_SHELL_SHARE: Final = 0.45
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """Fat over muscle by slice index, and how it was had."""
+
+    by_slice: dict[int, float]
+    method: str
+
+
+def check_suppression(sequence: Sequence, fluid: Slices, t1: Slices | None) -> QcCheck:
+    """Whether fat is dark on a fluid series.
+
+    Args:
+        sequence: says which suppression was tried: inversion leaves fat near muscle, spectral below it.
+        fluid: the fluid series.
+        t1: a T1 series sampled on the fluid series' own coarse grid, where there is one.
+    """
+    ratios = from_t1(fluid, t1) if t1 is not None else from_limb(fluid)
+    if not ratios.by_slice:
+        missing = Measurement.not_assessable("fat_over_muscle", "1", "no T1 on the same frame and no limb in view")
+        return QcCheck(
+            _CODE,
+            Severity.NOTE,
+            "fat suppression could not be verified on the pixels",
+            "trust the header's word for it, and look at the subcutaneous fat",
+            missing,
+        )
+    return _judge(sequence, ratios)
+
+
+def _judge(sequence: Sequence, ratios: Ratios) -> QcCheck:
+    values = np.array(list(ratios.by_slice.values()))
+    median = float(np.median(values))
+    by_slice = ratios.method == _BY_T1
+    low, high = (float(np.percentile(values, q)) for q in (10, 90))
+    inverted = sequence.fat_suppression is FatSuppression.INVERSION
+    warn = threshold(_CODE, "inversion_warn" if inverted else "spectral_warn")
+    failed = tuple(sorted(k for k, ratio in ratios.by_slice.items() if ratio > warn))
+    value = Measurement.of("fat_over_muscle", median, "1", (low, high), "80 % of the slices")
+    if median > threshold(_CODE, "refuse"):
+        text = f"fat is {median:.1f} times as bright as muscle: not fat-suppressed"
+        return QcCheck(_CODE, Severity.REFUSE, text, "no lesion is sized on it", value, failed)
+    if median > warn or (by_slice and len(failed) > threshold(_CODE, "slices_share") * len(values)):
+        text = f"poor fat suppression: fat is {median:.1f} times as bright as muscle ({ratios.method})"
+        why = "brightness in the marrow of these slices may be fat: volumes there are not trusted"
+        return QcCheck(_CODE, Severity.WARNING, text, why, value, failed)
+    return QcCheck(_CODE, Severity.OK, f"fat is {median:.1f} times as bright as muscle ({ratios.method})", value=value)
+
+
+def from_limb(fluid: Slices) -> Ratios:
+    """The middle of a limb (marrow) over the soft tissue around it, for slices that show a limb.
+
+    One slice proves nothing here (edema and effusion brighten it), so only the median over slices is judged.
+    """
+    ratios: dict[int, float] = {}
+    if not fluid.surrounded:
+        return Ratios(ratios, "")
+    for k in fluid.filled:
+        depth, deepest = fluid.depth_mm[k], float(fluid.depth_mm[k].max())
+        if not _LIMB_DEPTH_MM[0] <= deepest <= _LIMB_DEPTH_MM[1]:
+            continue
+        middle = fluid.values[k][depth > _MIDDLE_SHARE * deepest]
+        shell = fluid.values[k][(depth > _SHELL_MM[0]) & (depth < min(_SHELL_MM[1], _SHELL_SHARE * deepest))]
+        if min(middle.size, shell.size) >= _MIN_PIXELS and float(np.median(shell)) > (fluid.noise or 0.0):
+            ratios[int(k)] = float(np.median(middle) / np.median(shell))
+    return Ratios(ratios, "middle of the limb over the soft tissue around it")
+
+
+def from_t1(fluid: Slices, t1: Slices) -> Ratios:
+    """Fat over muscle, both named on T1 and compared within :data:`_LOCAL_MM`, median a slice."""
+    from scipy import ndimage
+
+    ratios: dict[int, float] = {}
+    sigma = [_LOCAL_MM / step for step in fluid.step_mm]
+    for k, plane in enumerate(fluid.values):
+        fat, muscle = _tissues(t1.values[k], t1.body[k], sigma)
+        if min(int(fat.sum()), int(muscle.sum())) < _MIN_PIXELS:
+            continue
+        weights = [ndimage.gaussian_filter(mask.astype(np.float32), sigma) for mask in (fat, muscle)]
+        sums = [ndimage.gaussian_filter(np.where(mask, plane, 0), sigma) for mask in (fat, muscle)]
+        both = (weights[0] > 0.05) & (weights[1] > 0.05) & (sums[1] > 0)
+        if int(both.sum()) >= _MIN_PIXELS:
+            local = (sums[0][both] / weights[0][both]) / (sums[1][both] / weights[1][both])
+            ratios[k] = float(np.median(local))
+    return Ratios(ratios, _BY_T1)
+
+
+def _tissues(plane: AnyArray, body: AnyArray, sigma: list[float]) -> tuple[AnyArray, AnyArray]:
+    """Fat and muscle of one T1 slice: the bright and the middle class after shading is evened out."""
+    from scipy import ndimage
+
+    if int(body.sum()) < 4 * _MIN_PIXELS:
+        return np.zeros_like(body), np.zeros_like(body)
+    wide = [2 * s for s in sigma]
+    mean = ndimage.gaussian_filter(np.where(body, plane, 0), wide) / (
+        ndimage.gaussian_filter(body.astype(np.float32), wide) + 1e-3
+    )
+    even = np.where(body, plane / np.maximum(mean, 1e-6), 0)
+    cut = otsu(even[body])
+    bright, dim = float(np.median(even[body & (even > cut)])), float(np.median(even[body & (even <= cut)]))
+    fat = ndimage.binary_erosion(body & (even > cut + 0.3 * (bright - cut)))
+    muscle = ndimage.binary_erosion(body & (even > 0.75 * dim) & (even < min(cut, 1.25 * dim)))
+    return np.asarray(fat), np.asarray(muscle)
+
+
+def otsu(values: AnyArray) -> float:
+    """Otsu's threshold between two classes (IEEE Trans SMC 1979;9:62), 256 bins."""
+    counts, edges = np.histogram(values, 256)
+    centres = (edges[1:] + edges[:-1]) / 2
+    below = np.cumsum(counts)
+    above = below[-1] - below
+    total = np.cumsum(counts * centres)
+    usable = (below > 0) & (above > 0)
+    spread = np.zeros(len(centres))
+    spread[usable] = (below * above)[usable] * (
+        total[usable] / below[usable] - (total[-1] - total[usable]) / above[usable]
+    ) ** 2
+    return float(centres[int(spread.argmax())])
