@@ -50,6 +50,19 @@ COPIED_GROUPS = (
 )
 """Patient and study attributes copied exactly from the source (PS3.3 C.7.1, C.7.2)."""
 
+REQUIRED_EMPTY = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+"""Type 2 attributes: present in every object, empty when the source does not state them."""
+
 _AGE = re.compile(r"\d{3}[DWMY]")
 
 MULTI_FRAME = frozenset({"1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.2.1"})
@@ -111,19 +124,22 @@ class Source:
         """Between rows (j), then between columns (i), mm."""
         return [float(f"{x:.9g}") for x in (self.grid.spacing[1], self.grid.spacing[0])]
 
-    def _base(self, frame: SourceFrame) -> Dataset:
+    def patient_and_study(self) -> Dataset:
+        """Patient and study attributes, copied exactly; those every object must have are empty where unknown."""
         ds = Dataset()
         ds.update(self.header)
-        for keyword in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime"):
-            if keyword not in ds:
-                setattr(ds, keyword, "")
-        for keyword in ("StudyID", "AccessionNumber", "ReferringPhysicianName"):
+        for keyword in REQUIRED_EMPTY:
             if keyword not in ds:
                 setattr(ds, keyword, "")
         ds.StudyInstanceUID = self.frames.study_instance_uid
+        return ds
+
+    def _base(self, frame: SourceFrame) -> Dataset:
+        ds = self.patient_and_study()
         ds.SeriesInstanceUID = self.frames.series_instance_uid
         ds.FrameOfReferenceUID = self.frames.frame_of_reference_uid
         ds.SOPClassUID, ds.SOPInstanceUID = frame.sop_class_uid, frame.sop_instance_uid
+        ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
         ds.Columns, ds.Rows = self.grid.shape[0], self.grid.shape[1]
         return ds
 
