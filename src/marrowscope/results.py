@@ -125,10 +125,27 @@ def write_results(out: Path, assessed: Assessed, settings: Mapping[str, Any], se
     objects = edited_objects(assessed)
     writers: dict[str, FileWriter] = {
         "assessment": lambda folder: write_assessment(folder, assessed.assessment),
-        **report_writers(assessed.assessment, objects),
+        **report_writers(assessed.assessment, objects, ("dicom",) if is_dicom(objects) else ()),
+        "dicom": lambda folder: _write_dicom(folder, assessed.assessment, objects),
         "run": lambda folder: write_run(folder, run_record(assessed, settings, seconds)),
     }
     return write_folder(out, writers)
+
+
+def is_dicom(objects: Objects | None) -> bool:
+    """Whether the result came from a DICOM study, and so can go back as DICOM."""
+    return objects is not None and objects.exam.study.kind == "dicom"
+
+
+def _write_dicom(folder: Path, assessment: Assessment, objects: Objects | None) -> None:
+    if objects is None or not is_dicom(objects):
+        return
+    from marrowscope.exchange.source import Source
+    from marrowscope.exchange.write import write_dicom_folder
+
+    masks = {"lesions": objects.lesions, "bones": objects.anatomy.bones, "regions": objects.anatomy.regions}
+    source = Source.of(objects.exam.study, objects.exam.fluid)
+    write_dicom_folder(folder, assessment, masks, source, (folder / "report.pdf").read_bytes())
 
 
 def edited_objects(assessed: Assessed) -> Objects | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,7 @@ def identity(assessment: Assessment, *more: str) -> tuple[str, ...]:
     return (p.software, p.fluid_series_uid, p.anatomy, p.detector, *inputs, *settings, *edits, *more)
 
 
-def segments(assessment: Assessment, masks: dict[str, LabelMap]) -> list[Segment]:
+def segments(assessment: Assessment, masks: Mapping[str, LabelMap]) -> list[Segment]:
     """Lesions first (the tracking order of the report), then bones, then regions; empty masks are left out."""
     found = []
     for lesion in assessment.lesions:
@@ -71,7 +72,7 @@ def segments(assessment: Assessment, masks: dict[str, LabelMap]) -> list[Segment
     return [s for s in found if s.mask.any()]
 
 
-def write_seg(assessment: Assessment, masks: dict[str, LabelMap], source: Source) -> Segmentation | None:
+def write_seg(assessment: Assessment, masks: Mapping[str, LabelMap], source: Source) -> Segmentation | None:
     """The Segmentation object, or None when there is nothing to segment.
 
     Args:

@@ -1,0 +1,77 @@
+"""Every DICOM object of one result, written below ``dicom/``."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from marrowscope.errors import UsageError
+from marrowscope.exchange.dicom_pdf import write_pdf
+from marrowscope.exchange.dicom_seg import write_seg
+from marrowscope.exchange.dicom_sr import write_sr
+from marrowscope.exchange.key_objects import write_key_objects
+from marrowscope.exchange.presentation import write_presentation
+from marrowscope.exchange.source import Source
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from marrowscope.assessment import Assessment
+    from marrowscope.labelmap import LabelMap
+
+KINDS = ("seg", "sr", "pdf", "ko", "pr")
+"""DICOM objects a result can be written as."""
+
+SOURCE_FILE = "source.json"
+
+
+def dicom_objects(
+    assessment: Assessment,
+    masks: Mapping[str, LabelMap],
+    source: Source,
+    pdf: bytes | None = None,
+    kinds: tuple[str, ...] = KINDS,
+) -> dict[str, Dataset]:
+    """The objects asked for, by kind; one that would be empty (no lesion to show) is left out.
+
+    Args:
+        assessment: the result. masks: ``bones``, ``regions`` and ``lesions`` on the source grid.
+        source: what the objects refer to. pdf: bytes of ``report.pdf``, for kind ``pdf``. kinds: of :data:`KINDS`.
+
+    Raises:
+        UsageError: an unknown kind.
+    """
+    unknown = sorted(set(kinds) - set(KINDS))
+    if unknown:
+        raise UsageError(f"kinds {', '.join(unknown)}", f"of {', '.join(KINDS)}")
+    with quiet():
+        seg = write_seg(assessment, masks, source)
+        made: dict[str, Dataset | None] = {"seg": seg, "sr": write_sr(assessment, source, seg)}
+        if pdf is not None:
+            made["pdf"] = write_pdf(assessment, source, pdf)
+        made["ko"] = write_key_objects(assessment, source)
+        made["pr"] = write_presentation(assessment, masks["lesions"], source)
+    return {kind: ds for kind, ds in made.items() if ds is not None and kind in kinds}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings: highdicom and pydicom print the values they warn about, and these may be a patient's name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def write_dicom_folder(
+    folder: Path, assessment: Assessment, masks: Mapping[str, LabelMap], source: Source, pdf: bytes | None
+) -> None:
+    """``dicom/`` below ``folder``: one file a kind, and what they refer to."""
+    out = folder / "dicom"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / SOURCE_FILE).write_text(source.to_json(), encoding="utf-8")
+    with quiet():
+        for kind, ds in dicom_objects(assessment, masks, source, pdf).items():
+            ds.save_as(out / f"{kind}.dcm", enforce_file_format=True)
