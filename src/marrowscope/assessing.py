@@ -55,11 +55,12 @@ def assess_to(request: AssessRequest, out: Path, progress: Progress = silent) ->
         NoFluidSeriesError: refused; an inspection folder is written first. Other MarrowscopeErrors as they come.
     """
     from marrowscope.assessment.pipeline import assess
-    from marrowscope.results import write_inspection, write_results
+    from marrowscope.results import check_target, write_inspection, write_results
     from marrowscope.study import read_study
 
     if not request.study and not request.series:
         raise UsageError("neither a study nor --series", "one of them", "marrowscope assess STUDY -o OUT")
+    check_target(out)
     clock = StageClock(progress)
     clock("reading", 0, 1)
     files = {role: Path(name) for role, name in request.series.items()}

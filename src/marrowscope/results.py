@@ -81,7 +81,7 @@ def write_folder(out: Path, writers: Mapping[str, FileWriter], *, replace_existi
     Raises:
         UsageError: ``out`` exists and is not a results folder.
     """
-    _check_target(out, replace_existing)
+    check_target(out, replace_existing)
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
@@ -94,7 +94,12 @@ def write_folder(out: Path, writers: Mapping[str, FileWriter], *, replace_existi
     return out
 
 
-def _check_target(out: Path, replace_existing: bool) -> None:
+def check_target(out: Path, replace_existing: bool = True) -> None:
+    """Whether ``out`` may be written: absent, empty, or a folder of ours.
+
+    Raises:
+        UsageError: it is something else.
+    """
     if not out.exists():
         return
     if out.is_dir() and not any(out.iterdir()):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from marrowscope.assessment.types import Assessment, LesionRecord, Outcome, ReleaseStatus, SeriesRecord
 from marrowscope.findings import Finding
+from marrowscope.knowledge.findings import label_of, vocabulary
 from marrowscope.lesion.types import LesionKind, Verdict
 from marrowscope.measurement import QcCheck, Severity
 from marrowscope.report.reasoned import reasoning_parts
@@ -183,11 +184,16 @@ def site_part_labels(site: str, codes: Sequence[str]) -> list[str]:
     return [words.label_of(c) for c in codes]
 
 
+def finding_words(code: str) -> str:
+    """The vocabulary's words for a finding; the code, spaced, when it is none of its."""
+    return label_of(code) if code in vocabulary() else code.replace("_", " ")
+
+
 def finding_line(f: Finding) -> FindingLine:
     """One finding as text."""
     value = f"{number_text(f.value, f.unit)} {unit_text(f.unit)}".strip() if f.value is not None else ""
     side = f" ({f.side})" if f.side else ""
-    name = f"{f.code.replace('_', ' ')}{side}"
+    name = f"{finding_words(f.code)}{side}"
     return FindingLine(name, word("states", f.state.value), word("origins", f.origin.value), value, f.by, f.note)
 
 

@@ -23,7 +23,7 @@ from marrowscope.report.raster import (
     write,
 )
 from marrowscope.report.words import word
-from marrowscope.study import Role
+from marrowscope.study import Role, SequenceClass, Series
 from marrowscope.volume import Volume, resample
 
 MOST_LESIONS_PICTURED = 12
@@ -81,7 +81,7 @@ def lesion_figures(lesion: LesionRecord, objects: Objects, window: tuple[float, 
     """The lesion's largest slice without and with outline, and T1 at the same place where there is one."""
     fluid = objects.exam.fluid
     layout = layout_of(fluid.volume)
-    kind = word("sequence_classes", fluid.sequence_class.value)
+    kind = contrast_words(fluid)
     where = f"{kind}, {fluid.plane}, slice {lesion.key_slice + 1}"
     array, index = fluid.volume.array, lesion.key_slice
     outlines = lesion_outlines(objects)
@@ -91,6 +91,13 @@ def lesion_figures(lesion: LesionRecord, objects: Objects, window: tuple[float, 
     ]
     t1 = objects.exam.companion(Role.T1)
     return [*figures, _t1_figure(lesion, objects, t1)] if t1 is not None else figures
+
+
+def contrast_words(series: Series) -> str:
+    """The contrast of a series in words; its role where the contrast class is not known."""
+    if series.sequence_class in (SequenceClass.UNKNOWN, SequenceClass.OTHER):
+        return word("roles", series.role.value)
+    return word("sequence_classes", series.sequence_class.value)
 
 
 def lesion_outlines(objects: Objects) -> list[Outline]:
@@ -142,7 +149,7 @@ def overview(assessment: Assessment, objects: Objects) -> Figure:
     tiles = _tiles(volume, layout, indices, [*bones, *lesion_outlines(objects)])
     sheet = _sheet(tiles)
     some = "all" if len(indices) == _count(volume) else f"{len(indices)} of {_count(volume)}"
-    kind = word("sequence_classes", objects.exam.fluid.sequence_class.value)
+    kind = contrast_words(objects.exam.fluid)
     caption = f"{kind}, {volume.plane}, {some} slices: marrow searched (green), edema-like (orange), cyst-like (blue)"
     return figure_of("overview", sheet, caption)
 
