@@ -1,0 +1,1 @@
+"""What runs in child processes: reading, assessing, concluding, rendering. The server never imports these."""
