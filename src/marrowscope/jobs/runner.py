@@ -29,17 +29,18 @@ class Lane:
 
     Attributes:
         workers: processes. jobs_per_process: jobs before a fresh process takes over (None = never);
-            1 gives memory back after each job.
+            1 gives memory back after each job. niceness: 0-19, how far it yields to others.
     """
 
     workers: int = 1
     jobs_per_process: int | None = 1
+    niceness: int = 0
 
 
 @dataclass
 class _Slot:
-    lane: str
-    jobs: int | None
+    name: str
+    lane: Lane
     process: subprocess.Popen[bytes] | None = field(default=None)
 
 
@@ -66,7 +67,7 @@ class Runner:
         self._kinds = dict(kinds)
         self._environment = {**os.environ, **(environment or {})}
         self._log: IO[bytes] | None = log.open("ab") if log else None
-        self._slots = [_Slot(n, lane.jobs_per_process) for n, lane in lanes.items() for _ in range(lane.workers)]
+        self._slots = [_Slot(n, lane) for n, lane in lanes.items() for _ in range(lane.workers)]
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="marrowscope-jobs", daemon=True)
@@ -127,11 +128,13 @@ class Runner:
             slot.process = self._spawn(slot)
 
     def _spawn(self, slot: _Slot) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "marrowscope.jobs.worker", str(self._queue.path), "--lane", slot.lane]
+        command = [sys.executable, "-m", "marrowscope.jobs.worker", str(self._queue.path), "--lane", slot.name]
         for name, target in self._kinds.items():
             command += ["--kind", f"{name}={target}"]
-        if slot.jobs is not None:
-            command += ["--jobs", str(slot.jobs)]
+        if slot.lane.jobs_per_process is not None:
+            command += ["--jobs", str(slot.lane.jobs_per_process)]
+        if slot.lane.niceness:
+            command += ["--nice", str(slot.lane.niceness)]
         return subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._log, env=self._environment
         )

@@ -173,7 +173,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--lane", action="append", required=True)
     parser.add_argument("--kind", action="append", required=True, help="name=module:function")
     parser.add_argument("--jobs", type=int, default=None)
+    parser.add_argument("--nice", type=int, default=0)
     chosen = parser.parse_args(arguments)
+    if chosen.nice and hasattr(os, "nice"):
+        os.nice(chosen.nice)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     sys.excepthook = _quiet_hook

@@ -133,7 +133,8 @@ def add_revision(
     intake = latest_intake(db, study_id)
     revision = Revision(
         study_id=study_id, number=(before.number if before else 0) + 1, request=request, cause=cause,
-        summary=clean(summary), assessment=assessment, overlay=overlay, status=status, last_edit=last_edit_number(db, study_id),
+        summary=clean(summary), assessment=assessment, overlay=overlay, status=status,
+        last_edit=last_edit_number(db, study_id),
         intake_number=intake.number if intake else 0, at=now(), by=by,
     )  # fmt: skip
     db.add(revision)
@@ -182,3 +183,8 @@ def add_intake(db: Session, study_id: str, by: str, intake: dict[str, Any]) -> I
 def note(db: Session, study_id: str | None, by: str, what: str, detail: str = "") -> None:
     """Keep that something happened."""
     db.add(EventRow(study_id=study_id, at=now(), by=by, what=what, detail=clean(detail)))
+
+
+def events(db: Session, study_id: str) -> Sequence[EventRow]:
+    """What happened to a study beside its revisions, oldest first."""
+    return db.scalars(select(EventRow).where(EventRow.study_id == study_id).order_by(EventRow.id)).all()

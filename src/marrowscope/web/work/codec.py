@@ -12,7 +12,6 @@ import io
 import json
 import shutil
 import tempfile
-import types
 import typing
 from collections.abc import Mapping
 from enum import Enum
@@ -162,7 +161,7 @@ def _decode_foreign(data: dict[str, Any]) -> Any:
         return dcmread(io.BytesIO(base64.b64decode(data["$dicom"])), force=True)
     import nibabel
 
-    headers = {"Nifti1Header": nibabel.Nifti1Header, "Nifti2Header": nibabel.Nifti2Header}
+    headers: dict[str, Any] = {"Nifti1Header": nibabel.Nifti1Header, "Nifti2Header": nibabel.Nifti2Header}
     header = headers.get(data["$nifti"], nibabel.Nifti1Header)
     return header(base64.b64decode(data["bytes"]), check=False)
 
@@ -175,7 +174,7 @@ def _classes(root: type) -> Mapping[str, type]:
     while waiting:
         hint = waiting.pop()
         waiting.extend(typing.get_args(hint))
-        if not isinstance(hint, type) or isinstance(hint, types.GenericAlias):
+        if typing.get_origin(hint) is not None or not isinstance(hint, type):
             continue
         if issubclass(hint, Enum):
             found[hint.__name__] = hint

@@ -161,7 +161,8 @@ def save_nifti(path: Path, array: AnyArray, affine_ras: FloatArray) -> None:
     """An uncompressed NIfTI: loopback is faster than inflating."""
     import nibabel
 
+    library: Any = nibabel
     kind = array.dtype if array.dtype in (np.uint8, np.int16, np.uint16) else np.dtype(np.float32)
-    image = nibabel.Nifti1Image(np.asarray(array, dtype=kind), affine_ras)
+    image = library.Nifti1Image(np.asarray(array, dtype=kind), affine_ras)
     image.header.set_xyzt_units("mm")
-    nibabel.save(image, path)
+    library.save(image, path)

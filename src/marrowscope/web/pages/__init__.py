@@ -1,0 +1,7 @@
+"""The pages and the API, one module a subject; ``ROUTERS`` is all of them."""
+
+from __future__ import annotations
+
+from marrowscope.web.pages import cohort, edits, intake, knowledge, peers, report, session, studies, study, viewer
+
+ROUTERS = tuple(m.router for m in (session, studies, study, viewer, edits, intake, report, knowledge, cohort, peers))

@@ -1,0 +1,111 @@
+"""One study: overview, true progress, cancel, again, prior, history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from sqlalchemy.orm import Session
+
+from marrowscope.jobs import Job, JobState
+from marrowscope.web import records
+from marrowscope.web.db import Study
+from marrowscope.web.desk import Desk
+from marrowscope.web.pages.common import NamedReader, OnDesk, StudyId, Text
+from marrowscope.web.pages.studies import check_place, queue_assessment, site_choices
+from marrowscope.web.views import view_of
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/studies/{study_id}")
+def overview(request: Request, desk: OnDesk, study_id: StudyId) -> HTMLResponse:
+    """What was found, or how far the work is."""
+    with desk.database.begin() as db:
+        study = _fresh(db, desk, study_id)
+        revision = records.latest(db, study_id)
+        others = [s for s in records.find_studies(db, records.StudyQuery()) if s.id != study_id and s.with_images]
+    if revision is None:
+        values = {"study": study, "job": _job(desk, study_id), "sites": site_choices()}
+        return desk.pages.page(request, "study_waiting.html", **values)
+    view = view_of(revision)
+    return desk.pages.page(request, "study.html", study=study, revision=revision, r=view, pictures={}, others=others)
+
+
+@router.get("/studies/{study_id}/progress")
+def progress(request: Request, desk: OnDesk, study_id: StudyId) -> Response:
+    """The progress part alone; asks the browser to load the page again once there is a result."""
+    with desk.database.begin() as db:
+        study = _fresh(db, desk, study_id)
+        ready = records.latest(db, study_id) is not None
+    values = {"study": study, "job": _job(desk, study_id), "sites": site_choices()}
+    response = desk.pages.page(request, "parts/progress.html", **values)
+    if ready or study.state != "waiting":
+        response.headers["hx-refresh"] = "true"
+    return response
+
+
+def _job(desk: Desk, study_id: str) -> Job | None:
+    return desk.queue.find("assess", study_id)
+
+
+def _fresh(db: Session, desk: Desk, study_id: str) -> Study:
+    """The study, its state brought in step with a job that ended without telling (cancelled, died)."""
+    study = records.get_study(db, study_id)
+    job = _job(desk, study_id) if study.state == "waiting" else None
+    if job is not None and job.state in (JobState.CANCELLED, JobState.FAILED):
+        study.state = job.state.value
+        study.error = dict(job.error) if job.error else None
+    return study
+
+
+@router.post("/studies/{study_id}/cancel")
+def cancel(desk: OnDesk, study_id: StudyId) -> Response:
+    """Stop the assessment."""
+    job = _job(desk, study_id)
+    if job is not None:
+        desk.queue.cancel(job.id)
+    return RedirectResponse(f"/studies/{study_id}", 303)
+
+
+@router.post("/studies/{study_id}/again")
+def again(desk: OnDesk, study_id: StudyId, site: Text = "", side: Text = "") -> Response:
+    """Assess again: after a refusal (with the site it asked for), a failure or a cancel."""
+    check_place(site, side)
+    with desk.database.begin() as db:
+        study = records.get_study(db, study_id)
+        if records.latest(db, study_id) is None and study.with_images:
+            study.state, study.error = "waiting", None
+            study.site, study.side = site or study.site, side or study.side
+    queue_assessment(desk, study_id)
+    return RedirectResponse(f"/studies/{study_id}", 303)
+
+
+@router.post("/studies/{study_id}/prior")
+def set_prior(desk: OnDesk, reader: NamedReader, study_id: StudyId, prior: Text = "") -> Response:
+    """Choose the earlier visit to compare with."""
+    desk.change(study_id, "prior", reader, {"prior": prior})
+    return RedirectResponse(f"/studies/{study_id}", 303)
+
+
+@router.post("/studies/{study_id}/label")
+def rename(desk: OnDesk, study_id: StudyId, label: Text) -> Response:
+    """Change the study's label."""
+    with desk.database.begin() as db:
+        records.get_study(db, study_id).label = records.clean(label) or f"study {study_id[:6]}"
+    return RedirectResponse(f"/studies/{study_id}", 303)
+
+
+@router.get("/studies/{study_id}/history")
+def history(request: Request, desk: OnDesk, study_id: StudyId) -> HTMLResponse:
+    """Every version, edit and event: who, when, what."""
+    with desk.database.begin() as db:
+        values: Mapping[str, Any] = {
+            "study": records.get_study(db, study_id),
+            "revisions": records.revisions(db, study_id),
+            "edits": records.edits(db, study_id, undone=True),
+            "events": records.events(db, study_id),
+        }
+    return desk.pages.page(request, "history.html", **values)
