@@ -142,7 +142,9 @@ def named_reader(request: Request) -> str:
     """
     reader = reader_of(request)
     if not reader:
-        raise UsageError("no reader's name", "your name, which is kept with what you do", "type it at the top of the page")
+        raise UsageError(
+            "no reader's name", "your name, which is kept with what you do", "type it at the top of the page"
+        )
     return reader
 
 

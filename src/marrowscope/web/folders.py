@@ -69,6 +69,12 @@ class StudyFolder:
         return self.root / "upload"
 
     @property
+    def bones(self) -> Path | None:
+        """The mask of the marrow to search, when one was given."""
+        folder = self.root / "bones"
+        return next((p for p in sorted(folder.iterdir()) if p.suffix != ".yaml"), None) if folder.is_dir() else None
+
+    @property
     def objects(self) -> Path:
         """The detection's result, so that an edit need not run it again."""
         return self.root / "objects"

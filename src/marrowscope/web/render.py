@@ -14,6 +14,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
+from marrowscope.report.html import loader as report_templates
+
 STATIC = Path(str(resources.files("marrowscope.web") / "static"))
 BUNDLE = STATIC / "bundle"
 """Where the front end's build writes; absent in an editable install without npm."""
@@ -26,7 +28,7 @@ class Pages:
 
     def __init__(self) -> None:
         self.environment = Environment(
-            loader=ChoiceLoader([PackageLoader("marrowscope.web")]),
+            loader=ChoiceLoader([PackageLoader("marrowscope.web"), report_templates()]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,

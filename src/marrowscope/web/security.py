@@ -23,7 +23,7 @@ from marrowscope.web.settings import MAX_BODY_BYTES, WebSettings
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 """Methods that change nothing here."""
 
-OPEN_PATHS = frozenset({"/sign-in", "/favicon.ico", "/healthz"})
+OPEN_PATHS = frozenset({"/sign-in", "/favicon.ico", "/healthz", "/report.css"})
 """Answered without a session; so is ``/static/``."""
 
 UPLOAD_PATHS = frozenset({"/api/studies"})

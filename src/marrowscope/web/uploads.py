@@ -25,6 +25,11 @@ MAX_HEADER_BYTES = 16 * 1024
 
 MAX_FIELDS = 20
 
+BONES = "bones"
+"""Field and folder of a mask of the marrow to search, with a YAML of its label names."""
+
+MASK_SUFFIXES = (".nii.gz", ".nii", ".dcm", ".yaml")
+
 
 @dataclass
 class Upload:
@@ -154,8 +159,16 @@ class _Sink:
         self._upload.files += 1
         if self._upload.files > MAX_UPLOAD_FILES:
             raise LimitExceededError("an upload of too many files", f"at most {MAX_UPLOAD_FILES}", "drop one study")
-        name = safe_name(options[b"filename"].decode("utf-8", "replace"), self._upload.files)
-        self._file = (self._upload.folder / name).open("wb")
+        self._file = self._path(options[b"filename"].decode("utf-8", "replace")).open("wb")
+
+    def _path(self, given: str) -> Path:
+        """Where a file goes: the study's files side by side, a bone mask apart from them."""
+        suffix = next((s for s in MASK_SUFFIXES if given.lower().endswith(s)), "")
+        if self._field != BONES or not suffix:
+            return self._upload.folder / safe_name(given, self._upload.files)
+        folder = self._upload.folder / BONES
+        folder.mkdir(exist_ok=True)
+        return folder / f"mask{suffix}"
 
     def part_data(self, data: bytes, start: int, end: int) -> None:
         if self._file is not None:

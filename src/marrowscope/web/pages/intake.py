@@ -63,7 +63,6 @@ def _save(request: Request, desk: OnDesk, reader: str, study_id: str, form: dict
     with desk.database.begin() as db:
         study = records.get_study(db, study_id)
         revision = records.latest(db, study_id)
-    values = {"study": study, "revision": revision, "problem": problem}
     view = view_of(revision) if revision else None
     questions = next_questions(assessment_of(revision)) if revision else ()
-    return desk.pages.page(request, "parts/live.html", **values, r=view, questions=questions)
+    return desk.pages.page(request, "parts/live.html", study=study, problem=problem, r=view, questions=questions)

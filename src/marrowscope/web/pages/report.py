@@ -57,9 +57,7 @@ def rendered(desk: OnDesk, study_id: StudyId, number: Revision) -> Response:
 
 
 @router.post("/studies/{study_id}/sign", include_in_schema=False)
-def sign(
-    desk: OnDesk, reader: NamedReader, study_id: StudyId, revision: Annotated[int, Form(ge=1)]
-) -> Response:
+def sign(desk: OnDesk, reader: NamedReader, study_id: StudyId, revision: Annotated[int, Form(ge=1)]) -> Response:
     """Sign the newest version: from then on it may leave. A later edit makes it amended, to be signed again."""
     number = desk.change(study_id, "signed", reader, {"revision": revision})
     with desk.database.begin() as db:
@@ -69,7 +67,11 @@ def sign(
 
 @router.get("/studies/{study_id}/versions/{number}/download/{what}")
 def download(
-    desk: OnDesk, reader: Reader, study_id: StudyId, number: Revision, what: Annotated[str, Path(pattern="^[a-z_]{1,20}$")]
+    desk: OnDesk,
+    reader: Reader,
+    study_id: StudyId,
+    number: Revision,
+    what: Annotated[str, Path(pattern="^[a-z_]{1,20}$")],
 ) -> FileResponse:
     """PDF, SEG, SR, FHIR, CSV, JSON or the whole folder of one version."""
     if what not in DOWNLOADS:
@@ -81,5 +83,3 @@ def download(
         records.note(db, study_id, reader, "downloaded", f"{what} of version {number}")
     path = build_download(desk, study_id, number, what)
     return FileResponse(path, filename=f"{study_id}-v{number}-{DOWNLOADS[what].name or path.name}")
-
-

@@ -25,7 +25,9 @@ def sign_in_page(request: Request, desk: OnDesk, token: str = "") -> Response:
     if desk.settings.users is not None:
         return desk.pages.page(request, "sign_in.html", failed=False)
     if not desk.sessions.token_holds(token):
-        raise Refused(401, "a wrong or missing token", "the address printed at the start", "copy it again", "signed_out")
+        raise Refused(
+            401, "a wrong or missing token", "the address printed at the start", "copy it again", "signed_out"
+        )
     return _signed_in(desk, desk.sessions.open())
 
 
@@ -67,6 +69,20 @@ def set_reader(request: Request, desk: OnDesk, name: Text) -> HTMLResponse:
     kept = desk.sessions.rename(cookie_of(request, desk.settings.cookie), name)
     request.scope["state"]["reader"] = kept
     return desk.pages.page(request, "parts/reader.html")
+
+
+@router.get("/report.css")
+def report_style() -> Response:
+    """The report's own style, which its shared parts need on every page."""
+    from marrowscope.report.html import stylesheet
+
+    return Response(stylesheet(), media_type="text/css", headers={"cache-control": "private, max-age=600"})
+
+
+@router.get("/favicon.ico")
+def icon() -> Response:
+    """The icon's place."""
+    return RedirectResponse("/static/icon.svg", 301)
 
 
 @router.get("/healthz")

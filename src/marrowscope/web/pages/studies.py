@@ -13,7 +13,7 @@ from marrowscope.web import records
 from marrowscope.web.desk import HEAVY, Desk
 from marrowscope.web.pages.common import OnDesk, Reader, Text
 from marrowscope.web.records import StudyQuery
-from marrowscope.web.uploads import Upload, receive_upload
+from marrowscope.web.uploads import BONES, Upload, receive_upload
 
 router = APIRouter()
 
@@ -62,6 +62,8 @@ def _keep(desk: Desk, upload: Upload, reader: str) -> str:
     folder = desk.folder.study(study_id)
     folder.root.mkdir(parents=True, mode=0o700)
     upload.folder.rename(folder.upload)
+    if (folder.upload / BONES).is_dir():
+        (folder.upload / BONES).rename(folder.root / BONES)
     label = upload.fields.get("label", "") or f"study {study_id[:6]}"
     with desk.database.begin() as db:
         records.add_study(db, label, reader, with_images=True, site=site, side=side, study_id=study_id)

@@ -28,8 +28,8 @@ def overview(request: Request, desk: OnDesk, study_id: StudyId) -> HTMLResponse:
         revision = records.latest(db, study_id)
         others = [s for s in records.find_studies(db, records.StudyQuery()) if s.id != study_id and s.with_images]
     if revision is None:
-        values = {"study": study, "job": _job(desk, study_id), "sites": site_choices()}
-        return desk.pages.page(request, "study_waiting.html", **values)
+        job = _job(desk, study_id)
+        return desk.pages.page(request, "study_waiting.html", study=study, job=job, sites=site_choices())
     view = view_of(revision)
     return desk.pages.page(request, "study.html", study=study, revision=revision, r=view, pictures={}, others=others)
 
@@ -40,8 +40,8 @@ def progress(request: Request, desk: OnDesk, study_id: StudyId) -> Response:
     with desk.database.begin() as db:
         study = _fresh(db, desk, study_id)
         ready = records.latest(db, study_id) is not None
-    values = {"study": study, "job": _job(desk, study_id), "sites": site_choices()}
-    response = desk.pages.page(request, "parts/progress.html", **values)
+    job = _job(desk, study_id)
+    response = desk.pages.page(request, "parts/progress.html", study=study, job=job, sites=site_choices())
     if ready or study.state != "waiting":
         response.headers["hx-refresh"] = "true"
     return response

@@ -93,14 +93,18 @@ def reading_state(study: Study, revision: RevisionRow) -> dict[str, Any]:
         "status": revision.status,
         "site": study.site,
         "lesions": lesions,
-        "totals": [{"code": m.code, "value": f.value, "label": f.label} for m, f in zip(a.totals, view.totals, strict=True)],
+        "totals": [
+            {"code": m.code, "value": f.value, "label": f.label} for m, f in zip(a.totals, view.totals, strict=True)
+        ],
         "scores": [score.to_dict() for score in a.scores],
         "impression": a.impression,
     }
 
 
 @router.get("/api/studies/{study_id}/state")
-def state(desk: OnDesk, study_id: StudyId, revision: Annotated[int | None, Query(ge=1, le=10**6)] = None) -> JSONResponse:
+def state(
+    desk: OnDesk, study_id: StudyId, revision: Annotated[int | None, Query(ge=1, le=10**6)] = None
+) -> JSONResponse:
     """Lesions and numbers of a revision (the newest when none is named): the automatic one is number 1."""
     with desk.database.begin() as db:
         study = records.get_study(db, study_id)

@@ -47,7 +47,7 @@ def _assess(folder: StudyFolder, site: str, side: str, context: JobContext) -> A
     clock("reading", 0, 1)
     study = read_study(folder.source)
     clock("reading", 1, 1)
-    assessed = assess(study, site or None, side or None, progress=clock)
+    assessed = assess(study, site or None, side or None, folder.bones, progress=clock)
     assert assessed.objects is not None
     clock("writing", 0, 3)
     save(assessed.objects, folder.objects)

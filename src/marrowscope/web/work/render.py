@@ -14,7 +14,6 @@ def run(payload: Payload, context: JobContext) -> Mapping[str, Any]:
     """Write the results folder of ``payload["study"]`` at ``payload["revision"]``."""
     from marrowscope.assessment import from_json
     from marrowscope.assessment.pipeline import Assessed
-    from marrowscope.lesion.edits import apply_edits
     from marrowscope.results import write_results
 
     study_id, number = str(payload["study"]), int(payload["revision"])
@@ -23,7 +22,7 @@ def run(payload: Payload, context: JobContext) -> Mapping[str, Any]:
         revision = records.get_revision(db, study_id, number)
         assessment = from_json(revision.assessment)
     context.progress("rendering", 0, 1)
-    objects = apply_edits(objects_of(study_id), assessment.edits) if study.with_images else None
+    objects = objects_of(study_id) if study.with_images else None
     write_results(data_folder().study(study_id).revision(number), Assessed(assessment, objects), {}, {})
     context.progress("rendering", 1, 1)
     return {"study": study_id, "revision": number}
