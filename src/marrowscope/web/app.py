@@ -42,7 +42,7 @@ def create_app(settings: WebSettings) -> tuple[ASGIApp, FastAPI]:
     return Gate(app, settings, desk.sessions), app
 
 
-def _lifespan(desk: Desk):  # type: ignore[no-untyped-def] # noqa: ANN202 - FastAPI's own protocol
+def _lifespan(desk: Desk):  # type: ignore[no-untyped-def]
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         if desk.runner is not None:

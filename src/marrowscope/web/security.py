@@ -17,7 +17,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from marrowscope.web.problems import answer, wants_page
-from marrowscope.web.sessions import Sessions
+from marrowscope.web.records import clean
+from marrowscope.web.sessions import MAX_NAME, Sessions
 from marrowscope.web.settings import MAX_BODY_BYTES, WebSettings
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -50,6 +51,9 @@ HEADERS = {
     "cache-control": "no-store",
 }
 """Set on every answer unless it sets its own."""
+
+READER_HEADER = "x-reader"
+"""Name of the reader that a program with the token acts for."""
 
 Next = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -108,7 +112,9 @@ class Gate:
 
     def _bearer(self, request: Request) -> str | None:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        return "" if kind.lower() == "bearer" and self._sessions.token_holds(token) else None
+        if kind.lower() != "bearer" or not self._sessions.token_holds(token):
+            return None
+        return clean(request.headers.get(READER_HEADER, ""), MAX_NAME)
 
 
 class _BodyTooLargeError(Exception):

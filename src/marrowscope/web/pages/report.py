@@ -16,7 +16,16 @@ from marrowscope.web.views import view_of
 
 router = APIRouter()
 
-REPORT_CSP = "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+REPORT_CSP = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self'",
+    )
+)
 """A report page is a file of its own: styles inside, no script at all."""
 
 
