@@ -29,7 +29,7 @@ def serve(
     ] = None,
     add_user: Annotated[str, typer.Option(help="Add this user to --users (asks for the password) and end.")] = "",
 ) -> None:
-    """Open the reading room: drop studies, read, correct, reason, report. Stays on this machine unless told otherwise."""
+    """Open the reading room: drop studies, read, correct, reason, report. Stays on this machine by itself."""
     _need_extra()
     if add_user:
         _add_user(users, add_user)
