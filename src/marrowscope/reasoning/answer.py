@@ -126,7 +126,9 @@ def _notes(intake: Intake, overruled: Sequence[Overruled]) -> tuple[str, ...]:
         notes.append(f"Kept, not weighed: {'; '.join(intake.uncoded)}.")
     for pair in overruled:
         said = "present" if pair.counted.state is State.PRESENT else "absent"
-        notes.append(f"{label_of(pair.counted.code)}: read as {said} by a person, measured otherwise; the reading counts.")
+        notes.append(
+            f"{label_of(pair.counted.code)}: read as {said} by a person, measured otherwise; the reading counts."
+        )
     return tuple(notes)
 
 
@@ -136,7 +138,9 @@ def impression(reasoning: Reasoning) -> tuple[str, ...]:
     verb = "Most likely" if listed[0].probability >= LEADING else "To consider first"
     named = listed[:1] if listed[0].probability >= LEADING else listed
     sentences = [f"{verb}: {' or '.join(row.label for row in named)}."]
-    sentences += [f"{check.label}: {check.level.value.replace('_', ' ')}." for check in reasoning.checks if check.level.positive]
+    sentences += [
+        f"{check.label}: {check.level.value.replace('_', ' ')}." for check in reasoning.checks if check.level.positive
+    ]
     if reasoning.next_tests:
         best = reasoning.next_tests[0]
         sentences.append(f"Next: {best.step_label.lower()} ({best.label}).")
