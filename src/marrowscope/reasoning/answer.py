@@ -9,11 +9,12 @@ from typing import Any, Self
 from marrowscope.findings import Finding, State
 from marrowscope.knowledge.findings import label_of
 from marrowscope.reasoning.checks import Check, check_all
-from marrowscope.reasoning.differential import UNLISTED, Differential, backgrounds, rank
+from marrowscope.reasoning.differential import Differential, backgrounds, rank
 from marrowscope.reasoning.intake import AgeGroup, Intake, Sex
 from marrowscope.reasoning.observe import Overruled, observe, settle
 from marrowscope.reasoning.plan import Plan, make_plan
 from marrowscope.reasoning.questions import NextItem, next_items, questions, tests
+from marrowscope.reasoning.table import UNLISTED
 
 SCHEMA = "marrowscope-reasoning/1"
 
@@ -143,5 +144,5 @@ def impression(reasoning: Reasoning) -> tuple[str, ...]:
     ]
     if reasoning.next_tests:
         best = reasoning.next_tests[0]
-        sentences.append(f"Next: {best.step_label.lower()} ({best.label}).")
+        sentences.append(f"Next step that tells most: {best.step_label} ({best.label}).")
     return tuple(sentences)

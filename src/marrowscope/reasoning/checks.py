@@ -88,6 +88,11 @@ class Check:
     within: str
     limits: tuple[str, ...]
 
+    @property
+    def name(self) -> str:
+        """Same as ``kind``."""
+        return self.kind
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         hits = {name: [hit.to_dict() for hit in getattr(self, name)] for name in ("met", "explained", "flags")}

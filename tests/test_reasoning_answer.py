@@ -1,0 +1,133 @@
+"""The whole answer: adds up, keeps its sources, takes a person's word first, survives an empty intake."""
+
+import json
+
+import numpy as np
+import pytest
+
+from marrowscope.findings import Finding, Origin, State
+from marrowscope.knowledge.checks import Level
+from marrowscope.reasoning.answer import Reasoning, reason_findings
+from marrowscope.reasoning.differential import rank
+from marrowscope.reasoning.intake import Intake
+from marrowscope.reasoning.observe import observe
+from marrowscope.reasoning.table import UNLISTED, table
+
+KNEE = Intake.from_dict(
+    {
+        "site": "knee",
+        "age": 62,
+        "sex": "female",
+        "regions": ["medial_femoral_condyle"],
+        "history": {"acute_trauma": "no"},
+        "labs": {"crp": "3 mg/L", "esr": "12 mm/h"},
+        "imaging": {"mri": {"subchondral_line": "yes", "meniscal_root_tear_extrusion": "yes", "t1_fat_lost": "no"}},
+    }
+)
+
+
+def test_prior_evidence_and_normaliser_add_up_to_every_posterior() -> None:
+    differential = reason_findings(KNEE).differential
+    for row in differential.rows:
+        total = row.prior_decibans + sum(term.decibans for term in row.terms) + differential.normaliser
+        assert total == pytest.approx(row.posterior_decibans, abs=1e-9)
+    assert sum(row.probability for row in differential.rows) == pytest.approx(1, abs=1e-12)
+    assert sum(share for _, share in differential.groups) == pytest.approx(1, abs=1e-12)
+
+
+def test_ranges_hold_the_probability_and_the_unlisted_cause_keeps_mass() -> None:
+    differential = reason_findings(KNEE).differential
+    assert all(row.low <= row.probability <= row.high for row in differential.rows)
+    assert differential.row(UNLISTED).probability > 0
+    assert all(abs(term.decibans) < 1e-9 for term in differential.row(UNLISTED).terms)
+
+
+def test_the_unlisted_cause_follows_the_background_exactly() -> None:
+    index = table().causes.index(UNLISTED)
+    for name, array in table().singles.items():
+        np.testing.assert_allclose(array[index], table().backgrounds[name])
+
+
+def test_two_inflammatory_labs_are_one_joint_term_and_weigh_less_than_apart() -> None:
+    both = Intake.from_dict({"site": "spine", "labs": {"crp": "120 mg/L", "esr": "90 mm/h"}})
+    crp = Intake.from_dict({"site": "spine", "labs": {"crp": "120 mg/L"}})
+    esr = Intake.from_dict({"site": "spine", "labs": {"esr": "90 mm/h"}})
+    terms = [
+        {term.name: term.decibans for term in reason_findings(intake).differential.row("vertebral_osteomyelitis").terms}
+        for intake in (both, crp, esr)
+    ]
+    assert set(terms[0]) == {"inflammation"}
+    assert max(terms[1]["inflammation"], terms[2]["inflammation"]) < terms[0]["inflammation"]
+    assert terms[0]["inflammation"] < terms[1]["inflammation"] + terms[2]["inflammation"]
+
+
+def test_a_specific_finding_is_not_counted_again_as_the_general_one() -> None:
+    said_both = Intake.from_dict({"site": "knee", "imaging": {"mri": {"acl_tear": "yes", "ligament_tear": "yes"}}})
+    said_one = Intake.from_dict({"site": "knee", "imaging": {"mri": {"acl_tear": "yes"}}})
+    one, both = (rank(intake, observe(intake)[0]) for intake in (said_one, said_both))
+    assert [row.probability for row in one.rows] == pytest.approx([row.probability for row in both.rows])
+
+
+def test_a_persons_reading_overrides_a_measured_finding_and_both_are_shown() -> None:
+    measured = Finding("effusion", State.PRESENT, Origin.MEASURED, by="marrowscope 0")
+    read = Intake.from_dict({"site": "knee", "imaging": {"by": "reader", "mri": {"effusion": "no"}}})
+    answer = reason_findings(read, [measured])
+    assert answer.overruled[0].counted.origin is Origin.READ
+    assert answer.overruled[0].set_aside == measured
+    alone = reason_findings(read)
+    assert answer.differential == alone.differential
+    assert any("the reading counts" in note for note in answer.notes)
+
+
+def test_measured_findings_count_where_nobody_read() -> None:
+    measured = [
+        Finding("t1_fat_lost", State.PRESENT, Origin.MEASURED),
+        Finding("soft_tissue_mass", State.PRESENT, Origin.MEASURED),
+    ]
+    assert reason_findings(Intake(site="leg"), measured).check("cancer").level is Level.STRONGLY_SUSPICIOUS
+
+
+def test_the_family_doctors_sentence_gets_a_ranking_a_question_and_a_test() -> None:
+    """Edema, medial femoral condyle, 62, woman, no trauma."""
+    intake = Intake.from_dict(
+        {
+            "site": "knee",
+            "age": 62,
+            "sex": "woman",
+            "regions": ["medial_femoral_condyle"],
+            "history": {"acute_trauma": "no"},
+        }
+    )
+    answer = reason_findings(intake)
+    assert {row.cause for row in answer.differential.rows[:2]} == {"osteoarthritis", "sifk_sonk"}
+    assert answer.next_questions and answer.next_tests
+    assert answer.next_tests[0].variable in {"subchondral_line", "xr_oa", "xr_normal", "cartilage_loss"}
+
+
+def test_an_empty_intake_gives_priors_and_asks() -> None:
+    answer = reason_findings(Intake())
+    assert all(not row.terms for row in answer.differential.rows)
+    assert answer.next_questions
+    assert "site, age, sex" in answer.notes[0]
+    assert {check.level for check in answer.checks} == {Level.INCOMPLETE}
+
+
+def test_plain_data_and_back() -> None:
+    data = json.loads(json.dumps(reason_findings(KNEE).to_dict()))
+    assert Reasoning.from_dict(data).to_dict() == data
+
+
+def test_another_setting_moves_the_ranking_and_stays_within_the_range() -> None:
+    cause = "bone_metastasis"
+    here = {"site": "spine", "age": 66, "sex": "male"}
+    general = reason_findings(Intake.from_dict({**here, "setting": "general_practice"})).differential.row(cause)
+    oncology = reason_findings(Intake.from_dict({**here, "setting": "oncology"})).differential.row(cause)
+    assert general.probability < oncology.probability
+    assert general.low <= oncology.probability <= general.high
+
+
+def test_what_is_asked_fits_the_patient() -> None:
+    answer = reason_findings(Intake.from_dict({"site": "si_joint", "age": 30, "sex": "male"}))
+    assert not {"pregnancy", "postpartum", "menopause"} & {item.variable for item in answer.next_questions}
+    knee = reason_findings(Intake.from_dict({"site": "knee", "age": 30}))
+    assert not {"disc_bright", "endplate_edema"} & {item.variable for item in knee.next_tests}
