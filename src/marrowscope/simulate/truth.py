@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,20 @@ def write_truth(study: SimulatedStudy, folder: Path) -> None:
 
     Args:
         study: the examination.
-        folder: made if absent; holds ``{bones,lesions}_fine.nii.gz`` and ``{bones,lesions}_ser0002.nii.gz`` ...
+        folder: made if absent; holds ``{bones,lesions}_fine.nii.gz`` and ``{bones,lesions}_ser0002.nii.gz`` ...,
+            each with a YAML of the same name that names its labels.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, labels in (("bones", study.truth.bones), ("lesions", study.truth.lesions)):
-        _write_nifti(labels, folder / f"{name}_fine.nii.gz")
+    bone_names = {label: name for name, label in BONE_LABELS.items()}
+    lesion_names = {lesion.label: f"{lesion.pattern} {lesion.site}" for lesion in study.truth.listed}
+    for name, labels, names in (
+        ("bones", study.truth.bones, bone_names),
+        ("lesions", study.truth.lesions, lesion_names),
+    ):
+        _write_mask(labels, names, folder / f"{name}_fine")
         for series in study.series:
             mask = study.truth.on_grid(labels, series.volume)
-            _write_nifti(mask, folder / f"{name}_ser{series.number:04d}.nii.gz")
+            _write_mask(mask, names, folder / f"{name}_ser{series.number:04d}")
     (folder / "truth.json").write_text(json.dumps(truth_data(study), indent=2) + "\n", encoding="utf-8")
 
 
@@ -56,12 +63,14 @@ def truth_data(study: SimulatedStudy) -> dict[str, Any]:
     }
 
 
-def _write_nifti(volume: Volume, path: Path) -> None:
-    """NIfTI in RAS, gzip without a time stamp so that the same masks give the same bytes."""
+def _write_mask(volume: Volume, names: Mapping[int, str], stem: Path) -> None:
+    """NIfTI in RAS, gzip without a time stamp so that the same masks give the same bytes, and its label names."""
     from nibabel.nifti1 import Nifti1Image
 
     image: Any = Nifti1Image(  # type: ignore[no-untyped-call]
         np.asarray(volume.array), volume.affine_ras
     )
     image.header.set_xyzt_units("mm")
-    path.write_bytes(gzip.compress(image.to_bytes(), compresslevel=6, mtime=0))
+    stem.with_suffix(".nii.gz").write_bytes(gzip.compress(image.to_bytes(), compresslevel=6, mtime=0))
+    text = "".join(f"{label}: {name}\n" for label, name in sorted(names.items()))
+    stem.with_suffix(".yaml").write_text(text or "{}\n", encoding="utf-8")
