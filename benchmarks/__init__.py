@@ -1,0 +1,1 @@
+"""Accuracy, seconds and memory on data with known answers; ``python -m benchmarks --help``."""
