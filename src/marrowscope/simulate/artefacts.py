@@ -21,6 +21,12 @@ SUPPRESSION_WINDOW_PPM = 1.6
 SUPPRESSION_EDGE_PPM = 0.35
 """Width over which the pulse's effect fades, ppm (a Gaussian or SLR pulse of 8-15 ms)."""
 
+DISTORTION_PARTS = 12
+"""Parts a pixel is split into before it is displaced; signal beside metal is stretched by less than this."""
+
+STILL_PX = 0.05
+"""Displacements below this many pixels are left out of the distortion."""
+
 GHOST_LINES = 8.0
 """Phase-encoding lines between two breaths or beats, as one period of periodic motion."""
 
@@ -33,8 +39,10 @@ def suppression_residual(off_resonance_ppm: npt.ArrayLike, flip_error: npt.Array
         flip_error: relative error of the transmit field, 0 = exact; it leaves 1 - cos(pi/2 (1 + error)).
         residual: share left at exact field and flip.
     """
+    from scipy.special import expit
+
     off = np.abs(np.asarray(off_resonance_ppm, dtype=np.float32))
-    missed = 1 / (1 + np.exp(-(off - SUPPRESSION_WINDOW_PPM) / SUPPRESSION_EDGE_PPM))
+    missed = expit((off - SUPPRESSION_WINDOW_PPM) / SUPPRESSION_EDGE_PPM)
     flip = np.abs(np.sin(np.pi / 2 * np.asarray(flip_error, dtype=np.float32)))
     left = 1 - (1 - missed) * (1 - np.minimum(flip, 1.0))
     return np.asarray(residual + (1 - residual) * left, dtype=np.float32)
@@ -42,8 +50,10 @@ def suppression_residual(off_resonance_ppm: npt.ArrayLike, flip_error: npt.Array
 
 def water_kept(off_resonance_ppm: npt.ArrayLike, fat_shift_ppm: float) -> Float32Array:
     """Share of the water signal kept: where the field shifts water into the fat band, water is suppressed instead."""
+    from scipy.special import expit
+
     distance = np.asarray(off_resonance_ppm, dtype=np.float32) + np.float32(fat_shift_ppm)
-    hit = 1 / (1 + np.exp((np.abs(distance) - SUPPRESSION_WINDOW_PPM) / SUPPRESSION_EDGE_PPM))
+    hit = expit((SUPPRESSION_WINDOW_PPM - np.abs(distance)) / SUPPRESSION_EDGE_PPM)
     return np.asarray(1 - hit, dtype=np.float32)
 
 
@@ -161,15 +171,31 @@ def distort(image: Float32Array, shift_px: Float32Array, axis: int) -> Float32Ar
     Returns:
         Same shape; the total signal is kept but for what leaves the field of view.
     """
-    source, shift = np.moveaxis(image, axis, 0), np.moveaxis(shift_px, axis, 0)
-    size = source.shape[0]
-    target = np.arange(size, dtype=np.float32).reshape(-1, 1, 1) + shift
+    out = image.copy()
+    near = np.abs(shift_px) > STILL_PX
+    if not near.any():
+        return out
+    lines = near.any(axis=axis)
+    source, shift = np.moveaxis(image, axis, -1)[lines], np.moveaxis(shift_px, axis, -1)[lines]
+    np.moveaxis(out, axis, -1)[lines] = _scatter(source, shift)
+    return out
+
+
+def _scatter(source: Float32Array, shift: Float32Array) -> Float32Array:
+    """Rows of (n, size) forward-mapped, each pixel split into parts so that stretched signal leaves no gaps."""
+    from scipy import ndimage
+
+    count, size = source.shape
+    parts = (np.arange(DISTORTION_PARTS) + 0.5) / DISTORTION_PARTS - 0.5
+    fine = (np.arange(size)[:, None] + parts).ravel()
+    rows = np.repeat(np.arange(count), fine.size)
+    moved = ndimage.map_coordinates(shift, [rows, np.tile(fine, count)], order=1, mode="nearest")
+    target = np.tile(fine, count) + moved
+    weight = np.repeat(source.ravel(), DISTORTION_PARTS) / DISTORTION_PARTS
     lower = np.floor(target).astype(np.int64)
-    upper_share = (target - lower).astype(np.float32)
-    column = np.arange(source[0].size, dtype=np.int64).reshape(source[0].shape)
-    out = np.zeros(source.size, dtype=np.float64)
-    for place, weight in ((lower, 1 - upper_share), (lower + 1, upper_share)):
+    upper_share = target - lower
+    out = np.zeros(source.size)
+    for place, share in ((lower, 1 - upper_share), (lower + 1, upper_share)):
         inside = (place >= 0) & (place < size)
-        flat = (place * source[0].size + column)[inside]
-        out += np.bincount(flat, (source * weight)[inside], minlength=source.size)
-    return np.moveaxis(out.reshape(source.shape).astype(np.float32), 0, axis)
+        out += np.bincount((rows * size + place)[inside], (weight * share)[inside], minlength=source.size)
+    return out.reshape(source.shape).astype(np.float32)
