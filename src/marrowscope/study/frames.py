@@ -21,7 +21,7 @@ _VOLUME_MODALITIES: Final = frozenset(("MR", "CT"))
 _RADIOGRAPH_MODALITIES: Final = frozenset(("CR", "DX", "DR", "RG"))
 _SIEMENS_B_VALUE: Final = (0x0019, 0x100C)
 _PHILIPS_B_VALUE: Final = (0x2001, 0x1003)
-_GE_B_VALUE: Final = (0x0043, 0x1039)
+_GE_B_VALUE: Final = (0x0043, 0x1039)  # all three are named in header.PRIVATE_KEPT
 _GE_B_OFFSET: Final = 1_000_000_000
 """GE adds 10^9 to a b-value that varies within the series."""
 _B_IN_SEQUENCE_NAME: Final = re.compile(r"(?:^|[*_])b(\d{1,5})(?:t|$|#|_)", re.IGNORECASE)

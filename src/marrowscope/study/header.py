@@ -41,6 +41,10 @@ PARSE_ERRORS: Final = (
 Key = str | int | tuple[int, int]
 """A keyword, or a (group, element) for private attributes."""
 
+PRIVATE_KEPT: Final = frozenset(((0x0019, 0x100C), (0x2001, 0x1003), (0x0043, 0x1039)))
+"""Private attributes looked up: the b-values of Siemens, Philips and GE."""
+
+_LONGEST_KEPT: Final = 4096
 _PREAMBLE: Final = 128
 _MAP_FROM_BYTES: Final = 32 * limits.MIB
 
@@ -174,7 +178,18 @@ def read_header(file: InputFile) -> DicomFile:
         raise RefusedInputError(
             "damaged_header", f"a header that cannot be parsed ({type(error).__name__})", "DICOM PS3.5"
         ) from error
+    _slim(dataset)
     return DicomFile(file, dataset, encoded.transfer_syntax, pixels)
+
+
+def _slim(dataset: Dataset) -> None:
+    """Drop what is never looked up (vendors' private blobs), so that ten thousand headers fit in memory."""
+    for tag in list(dataset.keys()):
+        raw = dataset.get_item(tag)
+        length = getattr(raw, "length", 0) or 0
+        private = tag.is_private and (tag.group, tag.element) not in PRIVATE_KEPT
+        if private or (length > _LONGEST_KEPT and getattr(raw, "VR", None) != "SQ"):
+            del dataset[tag]
 
 
 class Header:

@@ -59,6 +59,17 @@ class PixelReader:
             values = _read_native(frame, encoded, element.value_start, element.length, dtype)
         return _sign_extend(values, frame)
 
+    def same(self, one: Frame, other: Frame) -> bool:
+        """Whether two frames show the same pixels; frames that cannot be decoded are not the same."""
+        scaled = [(f.rows, f.columns, f.slope, f.intercept) for f in (one, other)]
+        if scaled[0] != scaled[1]:
+            return False
+        try:
+            check_size((one,))
+            return bool(np.array_equal(self.read(one), self.read(other)))
+        except RefusedInputError:
+            return False
+
     def _read_encapsulated(self, frame: Frame, encoded: Encoded, start: int, dtype: np.dtype[Any]) -> AnyArray:
         if self._fragments is None:
             self._fragments = _fragments(encoded.data, start, frame.of or 1)

@@ -9,19 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from marrowscope.errors import StudyError
 from marrowscope.study import limits
 from marrowscope.study.contrast import facts_of, injection_time, settle
 from marrowscope.study.facts import parse_date, patient_of, side_of, site_of
 from marrowscope.study.frames import Frame, frame_header, frames_of
 from marrowscope.study.guard import InputFile, RefusedInputError, find_inputs
-from marrowscope.study.header import looks_like_dicom, quiet_pydicom, read_header
+from marrowscope.study.header import Header, looks_like_dicom, quiet_pydicom, read_header
 from marrowscope.study.pixels import PixelReader, read_stack, volume_bytes
 from marrowscope.study.qc import judge
+from marrowscope.study.redact import names_in, redact
 from marrowscope.study.roles import Decision, decide
 from marrowscope.study.sequence import description_of, sequence_of
 from marrowscope.study.split import Part, split
-from marrowscope.study.stack import Stack, build_stack
+from marrowscope.study.stack import MIN_SLICES, Stack, build_stack
 from marrowscope.study.types import (
     PatientFacts,
     Reason,
@@ -63,7 +63,7 @@ def read_study(path: Path | str, *, series: Mapping[str, Path] | None = None) ->
         Every usable volume with its role and reasons, and every refusal with its reason.
 
     Raises:
-        StudyError: the path cannot be opened, or holds no image at all.
+        StudyError: the path cannot be opened. A study without any usable image is returned with its refusals.
         LimitExceededError: the input as a whole is over a bound of :mod:`limits`.
         UsageError: ``series`` names an unknown role.
     """
@@ -89,7 +89,9 @@ def _under(path: Path, file: Path) -> Path:
 
 def _read_dicom_study(files: tuple[InputFile, ...], refusals: tuple[Refusal, ...]) -> Study:
     frames, refused = _read_frames(files)
+    frames, foreign = one_study(frames)
     planned, unplanned = _plan(frames)
+    names = names_in(Header(frame.source.dataset) for frame in frames[:1])
     series, undecoded, hashes = _decode(settle_contrast(planned))
     headers = tuple(frame_header(plan.stack.frames[0]) for plan in planned)
     patient = patient_of(headers[0]) if headers else PatientFacts()
@@ -101,7 +103,7 @@ def _read_dicom_study(files: tuple[InputFile, ...], refusals: tuple[Refusal, ...
     return Study(
         kind="dicom",
         series=judged,
-        refusals=(*refusals, *refused, *unplanned, *undecoded),
+        refusals=gather((*refusals, *refused, *foreign, *unplanned, *undecoded), names),
         patient=patient,
         site=site,
         side=side_of(headers, judged),
@@ -135,30 +137,75 @@ def _head(file: InputFile) -> bytes:
 
 def _plan(frames: list[Frame]) -> tuple[list[Planned], list[Refusal]]:
     by_series: dict[str, list[Frame]] = defaultdict(list)
-    for frame in frames:
+    for frame in sorted(frames, key=_frame_order):
         by_series[frame.series_uid].append(frame)
     planned: list[Planned] = []
     refused: list[Refusal] = []
+    reader = PixelReader()
     for uid, members in by_series.items():
-        name = f"series {members[0].series_number if members[0].series_number is not None else '?'}"
+        name = series_name(members[0].series_number)
         try:
-            parts = split(_without_copies(members))
+            unique, copies = without_copies(members, reader)
+            parts = split(unique, reader.same)
         except RefusedInputError as error:
             refused.append(error.refusal(name, len(members)))
             continue
         for index, part in enumerate(parts):
             try:
-                planned.append(_plan_part(f"{uid}/{index + 1}" if len(parts) > 1 else uid, part))
+                part_uid = f"{uid}/{index + 1}" if len(parts) > 1 else uid
+                planned.append(_plan_part(part_uid, Part(part.frames, (*copies, *part.reasons))))
             except RefusedInputError as error:
-                refused.append(error.refusal(name, len(part.frames)))
+                refused.append(_explain(error, part, len(parts)).refusal(name, len(part.frames)))
     return planned, refused
 
 
-def _without_copies(frames: list[Frame]) -> list[Frame]:
+def _frame_order(frame: Frame) -> tuple[int, int, str, int, str]:
+    """An order that does not depend on file names."""
+    return (frame.series_number or 0, frame.instance_number or 0, frame.sop_instance_uid, frame.index, frame.series_uid)
+
+
+def series_name(number: int | None) -> str:
+    """How messages name a series: by number, never by what a person typed."""
+    return f"series {number}" if number is not None else "a series without number"
+
+
+def without_copies(frames: list[Frame], reader: PixelReader) -> tuple[list[Frame], tuple[Reason, ...]]:
+    """Frames with each SOP instance once.
+
+    Raises:
+        RefusedInputError: ``conflicting_copies`` when two files of one SOP Instance UID differ in place or pixels.
+    """
     seen: dict[tuple[str, int], Frame] = {}
     for frame in frames:
-        seen.setdefault((frame.sop_instance_uid, frame.index), frame)
-    return list(seen.values())
+        first = seen.setdefault((frame.sop_instance_uid, frame.index), frame)
+        if first is frame:
+            continue
+        if first.position != frame.position or first.orientation != frame.orientation or not reader.same(first, frame):
+            raise RefusedInputError(
+                "conflicting_copies", "two different images with one SOP Instance UID", "one image a UID"
+            )
+    copies = len(frames) - len(seen)
+    reason = Reason("duplicates_dropped", f"{copies} copy(ies) of the same instance dropped")
+    return list(seen.values()), (reason,) if copies else ()
+
+
+def _explain(error: RefusedInputError, part: Part, parts: int) -> RefusedInputError:
+    """A stack too small because its series was parted says so: that is the cause the user can act on."""
+    codes = [reason.code for reason in part.reasons]
+    if error.reason_code != "too_few_slices":
+        return error
+    if "LOCALIZER" in part.frames[0].kind:
+        return RefusedInputError("localizer", "a localizer of too few parallel slices", "a stack of slices")
+    if "split_by_orientation" in codes:
+        return RefusedInputError(
+            "several_orientations", f"one series in {parts} orientations, {len(part.frames)} slice(s) in this one",
+            f"at least {MIN_SLICES} parallel slices",
+        )  # fmt: skip
+    if {"split_by_time", "split_by_repeat", "split_by_acquisition"} & set(codes):
+        return RefusedInputError(
+            "one_place_many_times", f"{parts} images of one place (a cine or time series)", "a stack of slices"
+        )
+    return error
 
 
 def _plan_part(uid: str, part: Part) -> Planned:
@@ -209,8 +256,7 @@ def _decode(planned: list[Planned]) -> tuple[list[Series], list[Refusal], tuple[
             volume = Volume(read_stack(plan.stack, reader), plan.stack.affine)
             budget -= volume.array.nbytes
         except RefusedInputError as error:
-            number = first.series_number if first.series_number is not None else "?"
-            refused.append(error.refusal(f"series {number}", len(plan.stack.frames)))
+            refused.append(error.refusal(series_name(first.series_number), len(plan.stack.frames)))
             continue
         series.append(_series(plan, volume))
     return series, refused, tuple(sorted(reader.hashes.values()))
@@ -224,6 +270,7 @@ def _usefulness(plan: Planned) -> tuple[int, int, str]:
 
 def _series(plan: Planned, volume: Volume) -> Series:
     first = plan.stack.frames[0]
+    header = frame_header(first)
     frames = tuple(
         SourceFrame(f.sop_class_uid, f.sop_instance_uid, None if f.of is None else f.index + 1, f.source.file.name)
         for f in plan.stack.frames
@@ -231,7 +278,7 @@ def _series(plan: Planned, volume: Volume) -> Series:
     return Series(
         uid=plan.uid,
         number=first.series_number,
-        description=frame_header(first).text("SeriesDescription"),
+        description=redact(header.text("SeriesDescription"), names_in([header])),
         role=plan.decision.role,
         sequence_class=plan.decision.sequence_class,
         reasons=(*plan.decision.reasons, *plan.reasons),
@@ -241,13 +288,29 @@ def _series(plan: Planned, volume: Volume) -> Series:
     )
 
 
-def require_any(study: Study) -> None:
-    """Refuse a study in which nothing at all could be read.
+def one_study(frames: list[Frame]) -> tuple[list[Frame], list[Refusal]]:
+    """The frames of the study with most frames; others are refused, for two patients must never be mixed."""
+    by_study: dict[str, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        by_study[frame.study_uid].append(frame)
+    if len(by_study) <= 1:
+        return frames, []
+    kept = min(by_study, key=lambda uid: (-len(by_study[uid]), uid))
+    error = RefusedInputError(
+        "another_study", f"{len(by_study)} studies in one input", "one study", "give each study a folder of its own"
+    )
+    foreign = [error.refusal("another study", len(members)) for uid, members in by_study.items() if uid != kept]
+    return by_study[kept], foreign
 
-    Raises:
-        StudyError: no series and the reasons why.
-    """
-    if study.series:
-        return
-    reasons = "; ".join(sorted({f"{r.code}: {r.reason}" for r in study.refusals})[:5]) or "it is empty"
-    raise StudyError(f"no readable image ({reasons})", "MR images as DICOM or NIfTI", "point at the study's folder")
+
+def gather(refusals: tuple[Refusal, ...], names: tuple[str, ...]) -> tuple[Refusal, ...]:
+    """Refusals of one kind and reason as one with a count; patients' names blotted out of file names."""
+    gathered: dict[tuple[str, str, str], Refusal] = {}
+    for refusal in refusals:
+        what = refusal.what if refusal.what.startswith("series ") else ""
+        key = (refusal.code, refusal.reason, what)
+        first = gathered.get(key)
+        shown = redact(refusal.what, names)
+        count = refusal.count + (first.count if first else 0)
+        gathered[key] = replace(first or refusal, what=first.what if first else shown, count=count)
+    return tuple(gathered.values())

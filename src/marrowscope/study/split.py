@@ -49,19 +49,26 @@ _SOFT_KEYS: Final[tuple[tuple[str, str, _Key], ...]] = (
 """Attributes that part frames only where their places conflict (an interleaved series has two acquisitions)."""
 
 
-def split(frames: Sequence[Frame]) -> list[Part]:
+SamePixels = Callable[[Frame, Frame], bool]
+"""Whether two frames decode to the same image."""
+
+
+def split(frames: Sequence[Frame], same: SamePixels) -> list[Part]:
     """Part the frames of one series into candidates for a volume.
+
+    Args:
+        frames: all frames of one series.
+        same: asked only of frames that share a place and differ in nothing else.
 
     Raises:
         RefusedInputError: a frame's orientation is not usable.
     """
-    parts = [Part(tuple(frames))]
+    parts = _by_orientation(Part(tuple(frames)))
     for code, words, key in _HARD_KEYS:
         parts = [piece for part in parts for piece in _by(part, code, words, key)]
-    parts = [piece for part in parts for piece in _by_orientation(part)]
     for code, words, key in _SOFT_KEYS:
         parts = [piece for part in parts for piece in (_by(part, code, words, key) if _conflicts(part) else [part])]
-    parts = [piece for part in parts for piece in (_by_repeat(part) if _conflicts(part) else [part])]
+    parts = [piece for part in parts for piece in (_by_repeat(part, same) if _conflicts(part) else [part])]
     return [piece for part in parts for piece in _by_slab(part)]
 
 
@@ -108,10 +115,13 @@ def _conflicts(part: Part) -> bool:
     return len(np.unique(places)) < len(places)
 
 
-def _by_repeat(part: Part) -> list[Part]:
-    """Every place held by the same number of frames: repeats in instance order. Else refused."""
+def _by_repeat(part: Part, same: SamePixels) -> list[Part]:
+    """Copies dropped; then every place held by the same number of frames: repeats in instance order. Else refused."""
+    part = _without_copies(part, same)
     places = _places(part.frames)
     counts = np.unique(places, return_counts=True)[1]
+    if counts.max() == 1:
+        return [part]
     if len(set(counts.tolist())) != 1 or len(counts) < MIN_SLICES:
         raise RefusedInputError(
             "same_position", f"{int((counts > 1).sum())} place(s) with several slices and no attribute to tell which",
@@ -124,6 +134,20 @@ def _by_repeat(part: Part) -> list[Part]:
         groups[seen[int(places[i])]].append(part.frames[i])
         seen[int(places[i])] += 1
     return _parts(part, groups.values(), "split_by_repeat", "repeat at the same places, in instance order")
+
+
+def _without_copies(part: Part, same: SamePixels) -> Part:
+    """The part without frames that show the same pixels at the same place as one before them."""
+    kept: dict[int, list[Frame]] = defaultdict(list)
+    for place, frame in zip(_places(part.frames).tolist(), part.frames, strict=True):
+        if not any(same(frame, other) for other in kept[place]):
+            kept[place].append(frame)
+    frames = tuple(frame for group in kept.values() for frame in group)
+    dropped = len(part.frames) - len(frames)
+    if not dropped:
+        return part
+    reason = Reason("duplicates_dropped", f"{dropped} copy(ies) of a slice dropped: same place, same pixels")
+    return Part(frames, (*part.reasons, reason))
 
 
 def _by_slab(part: Part) -> list[Part]:

@@ -23,6 +23,8 @@ _LOCAL_MM: Final = 20.0
 """Fat is compared with muscle within about this distance: coil shading changes over 40 mm and more."""
 
 _MIN_PIXELS: Final = 200
+_MIN_SHARE: Final = 0.05
+_BLOCK: Final = 4
 _BY_T1: Final = "fat and muscle found on T1"
 _LIMB_DEPTH_MM: Final = (25.0, 90.0)
 """A limb's middle lies 25 to 90 mm under the skin; a trunk's deeper, or with no air in view."""
@@ -101,18 +103,16 @@ def from_limb(fluid: Slices) -> Ratios:
 
 def from_t1(fluid: Slices, t1: Slices) -> Ratios:
     """Fat over muscle, both named on T1 and compared within :data:`_LOCAL_MM`, median a slice."""
-    from scipy import ndimage
-
     ratios: dict[int, float] = {}
     sigma = [_LOCAL_MM / step for step in fluid.step_mm]
     for k, plane in enumerate(fluid.values):
         fat, muscle = _tissues(t1.values[k], t1.body[k], sigma)
         if min(int(fat.sum()), int(muscle.sum())) < _MIN_PIXELS:
             continue
-        weights = [ndimage.gaussian_filter(mask.astype(np.float32), sigma) for mask in (fat, muscle)]
-        sums = [ndimage.gaussian_filter(np.where(mask, plane, 0), sigma) for mask in (fat, muscle)]
-        both = (weights[0] > 0.05) & (weights[1] > 0.05) & (sums[1] > 0)
-        if int(both.sum()) >= _MIN_PIXELS:
+        weights = [smooth(mask.astype(np.float32), sigma) for mask in (fat, muscle)]
+        sums = [smooth(np.where(mask, plane, 0), sigma) for mask in (fat, muscle)]
+        both = (weights[0] > _MIN_SHARE) & (weights[1] > _MIN_SHARE) & (sums[1] > 0)
+        if int(both.sum()) * _BLOCK**2 >= _MIN_PIXELS:
             local = (sums[0][both] / weights[0][both]) / (sums[1][both] / weights[1][both])
             ratios[k] = float(np.median(local))
     return Ratios(ratios, _BY_T1)
@@ -125,15 +125,25 @@ def _tissues(plane: AnyArray, body: AnyArray, sigma: list[float]) -> tuple[AnyAr
     if int(body.sum()) < 4 * _MIN_PIXELS:
         return np.zeros_like(body), np.zeros_like(body)
     wide = [2 * s for s in sigma]
-    mean = ndimage.gaussian_filter(np.where(body, plane, 0), wide) / (
-        ndimage.gaussian_filter(body.astype(np.float32), wide) + 1e-3
-    )
-    even = np.where(body, plane / np.maximum(mean, 1e-6), 0)
+    mean = smooth(np.where(body, plane, 0), wide) / (smooth(body.astype(np.float32), wide) + 1e-3)
+    full = np.kron(mean, np.ones((_BLOCK, _BLOCK), dtype=np.float32))
+    full = np.pad(full, [(0, n - m) for n, m in zip(plane.shape, full.shape, strict=True)], mode="edge")
+    even = np.where(body, plane / np.maximum(full, 1e-6), 0)
     cut = otsu(even[body])
     bright, dim = float(np.median(even[body & (even > cut)])), float(np.median(even[body & (even <= cut)]))
     fat = ndimage.binary_erosion(body & (even > cut + 0.3 * (bright - cut)))
     muscle = ndimage.binary_erosion(body & (even > 0.75 * dim) & (even < min(cut, 1.25 * dim)))
     return np.asarray(fat), np.asarray(muscle)
+
+
+def smooth(plane: AnyArray, sigma: list[float]) -> AnyArray:
+    """Gaussian smoothing of a wide sigma, on means of :data:`_BLOCK` by :data:`_BLOCK` pixels."""
+    from scipy import ndimage
+
+    rows, columns = (n // _BLOCK for n in plane.shape)
+    cut = plane[: rows * _BLOCK, : columns * _BLOCK]
+    blocks = cut.reshape(rows, _BLOCK, columns, _BLOCK).mean(axis=(1, 3), dtype=np.float32)
+    return np.asarray(ndimage.gaussian_filter(blocks, [s / _BLOCK for s in sigma]))
 
 
 def otsu(values: AnyArray) -> float:
