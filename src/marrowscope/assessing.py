@@ -12,7 +12,7 @@ from marrowscope.errors import ExitCode, NoFluidSeriesError, UsageError
 from marrowscope.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from marrowscope.assessment.types import Assessment
+    from marrowscope.followup import Visit
     from marrowscope.reasoning.intake import Intake
 
 
@@ -110,9 +110,9 @@ def _intake(request: AssessRequest) -> Intake | None:
     return Intake.load(Path(request.intake))
 
 
-def _prior(request: AssessRequest) -> Assessment | None:
+def _prior(request: AssessRequest) -> Visit | None:
     if not request.prior:
         return None
     from marrowscope.results import read_results
 
-    return read_results(Path(request.prior)).assessment
+    return read_results(Path(request.prior)).visit()

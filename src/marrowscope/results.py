@@ -22,6 +22,7 @@ from marrowscope.errors import ResultsError, UsageError
 if TYPE_CHECKING:
     from marrowscope.assessment.pipeline import Assessed
     from marrowscope.errors import InputError
+    from marrowscope.followup import Visit
     from marrowscope.labelmap import LabelMap
     from marrowscope.lesion.types import Objects
     from marrowscope.study import Study
@@ -68,6 +69,16 @@ class Results:
         volume, _ = read_nifti(path)
         names = {int(k): str(v) for k, v in self.run["labels"][name].items()}
         return LabelMap(volume.with_array(volume.array.astype("uint16")), names)
+
+    def visit(self) -> Visit:
+        """This result as an earlier or later visit of a comparison.
+
+        Raises:
+            ResultsError: it was made without images.
+        """
+        from marrowscope.followup import Visit
+
+        return Visit(self.assessment, self.mask("bones"), self.mask("lesions"))
 
 
 def write_folder(out: Path, writers: Mapping[str, FileWriter], *, replace_existing: bool = True) -> Path:

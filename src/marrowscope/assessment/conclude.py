@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from marrowscope.assessment.types import (
     Assessment,
     NotAssessed,
     Outcome,
+    Prior,
     Provenance,
     ReleaseStatus,
     SubjectRecord,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def conclude_objects(
-    objects: Objects, intake: Intake | None, prior: Assessment | None, edits: tuple[Edit, ...]
+    objects: Objects, intake: Intake | None, prior: Prior | None, edits: tuple[Edit, ...]
 ) -> Assessment:
     """See :func:`marrowscope.assessment.pipeline.conclude`."""
     exam = objects.exam
@@ -61,7 +63,8 @@ def conclude_objects(
         provenance=_provenance(exam, edited),
         edits=edits,
     )
-    return finish(draft, intake, prior)
+    change = prior.change(draft, edited) if prior is not None else None
+    return finish(replace(draft, change=change), intake)
 
 
 def conclude_intake(intake: Intake) -> Assessment:
@@ -84,16 +87,14 @@ def conclude_intake(intake: Intake) -> Assessment:
         impression="",
         provenance=Provenance(f"marrowscope {__version__}", {}, {}, {}, "none", "none"),
     )
-    return finish(draft, intake, None)
+    return finish(draft, intake)
 
 
-def finish(draft: Assessment, intake: Intake | None, prior: Assessment | None) -> Assessment:
-    """The draft with reasoning, change and impression."""
-    from dataclasses import replace
+def finish(draft: Assessment, intake: Intake | None) -> Assessment:
+    """The draft with reasoning and impression."""
+    from marrowscope.assessment.reasoned import reasoning_for
 
-    from marrowscope.assessment.reasoned import change_since, reasoning_for
-
-    reasoned = replace(draft, reasoning=reasoning_for(draft, intake), change=change_since(draft, prior))
+    reasoned = replace(draft, reasoning=reasoning_for(draft, intake))
     return replace(reasoned, impression=impression_of(reasoned), status=ReleaseStatus.PRELIMINARY)
 
 

@@ -17,7 +17,7 @@ from marrowscope.progress import Progress, silent
 
 if TYPE_CHECKING:
     from marrowscope.anatomy.types import Exam
-    from marrowscope.assessment.types import Assessment
+    from marrowscope.assessment.types import Assessment, Prior
     from marrowscope.lesion.edits import Edit
     from marrowscope.lesion.types import Objects
     from marrowscope.reasoning.intake import Intake
@@ -75,7 +75,7 @@ def detect(exam: Exam, bones: Path | Volume | None = None, progress: Progress = 
 def conclude(
     objects: Objects,
     intake: Intake | None = None,
-    prior: Assessment | None = None,
+    prior: Prior | None = None,
     edits: tuple[Edit, ...] = (),
 ) -> Assessment:
     """Measure, score, turn into findings, reason and plan.
@@ -83,7 +83,7 @@ def conclude(
     Args:
         objects: what ``detect`` returned; never changed.
         intake: history, symptoms, labs and a person's readings.
-        prior: an earlier visit's assessment to compare with.
+        prior: an earlier visit to compare with.
         edits: a person's changes, replayed over ``objects`` in order.
 
     Raises:
@@ -100,7 +100,7 @@ def assess(
     side: str | None = None,
     bones: Path | Volume | None = None,
     intake: Intake | None = None,
-    prior: Assessment | None = None,
+    prior: Prior | None = None,
     edits: tuple[Edit, ...] = (),
     progress: Progress = silent,
 ) -> Assessed:

@@ -13,8 +13,3 @@ if TYPE_CHECKING:
 def reasoning_for(assessment: Assessment, intake: Intake | None) -> Mapping[str, Any] | None:
     """Differential, not-to-miss checks and plan from the findings, as plain data."""
     return None
-
-
-def change_since(assessment: Assessment, prior: Assessment | None) -> Mapping[str, Any] | None:
-    """Comparison with a prior visit, as plain data; None without one."""
-    return None

@@ -45,6 +45,7 @@ def series_record(series: Series, used_as: str) -> SeriesRecord:
         spacing_mm=(round(a, 4), round(b, 4), round(c, 4)),
         reasons=tuple(r.text for r in series.reasons),
         used_as=used_as,
+        field_t=series.sequence.field_t,
     )
 
 

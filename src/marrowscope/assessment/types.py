@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from marrowscope.findings import Finding
 from marrowscope.lesion.edits import Edit
 from marrowscope.lesion.types import LesionKind, Verdict
 from marrowscope.measurement import Measurement, QcCheck
 from marrowscope.scoring.types import Score
+
+if TYPE_CHECKING:
+    from marrowscope.lesion.types import Objects
 
 SCHEMA_VERSION = "1.0"
 """Version of ``assessment.json``; the major part changes when a reader of an older one would misread it."""
@@ -51,6 +54,7 @@ class SeriesRecord:
     spacing_mm: tuple[float, float, float]
     reasons: tuple[str, ...]
     used_as: str = ""
+    field_t: float | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,14 @@ class Provenance:
     study_uid: str = ""
     fluid_series_uid: str = ""
     study_date: str = ""
+
+
+class Prior(Protocol):
+    """An earlier visit that a later one can be compared with (see ``marrowscope.followup.Visit``)."""
+
+    def change(self, assessment: Assessment, objects: Objects) -> Mapping[str, Any]:
+        """What changed up to ``assessment``, whose masks are in ``objects``, as plain data."""
+        ...
 
 
 @dataclass(frozen=True)

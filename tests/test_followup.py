@@ -1,0 +1,122 @@
+"""Two visits of one phantom joint: registration, fates of lesions, and what must not be compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+import phantom
+from marrowscope.assessment import conclude
+from marrowscope.followup import Visit, compare
+from marrowscope.followup.register import register_bone
+from marrowscope.followup.types import Fate
+from marrowscope.labelmap import LabelMap
+from marrowscope.lesion.types import LesionKind, LesionObject
+from marrowscope.volume import Volume
+from test_assessment import found
+
+BOX = phantom.LESION
+phantom_objects = cache(found)
+
+
+def visit(boxes: list[tuple[slice, ...]], move: np.ndarray | None = None, **series: object) -> Visit:
+    """A visit of the phantom with lesions in the boxes, the whole patient moved by ``move`` (LPS mm, 4x4)."""
+    base = phantom_objects()
+    labels = np.zeros(phantom.SHAPE, np.uint16)
+    for label, box in enumerate(boxes, start=1):
+        labels[box] = label
+    names = {n: f"lesion_{n}" for n in range(1, len(boxes) + 1)}
+    lesions = LabelMap(base.exam.image.with_array(labels), names)
+    things = tuple(LesionObject(n, LesionKind.EDEMA, 0.9) for n in names)
+    assessment = conclude(replace(base, lesions=lesions, objects=things))
+    record = replace(assessment.series[0], **series)  # type: ignore[arg-type]
+    assessment = replace(assessment, series=(record, *assessment.series[1:]))
+    moved = np.eye(4) if move is None else move
+    on = [LabelMap(Volume(m.volume.array, moved @ m.volume.affine), m.names) for m in (base.anatomy.bones, lesions)]
+    return Visit(assessment, on[0], on[1])
+
+
+def turn(degrees: float, shift: tuple[float, float, float]) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_euler("xyz", [degrees, -degrees / 2, degrees / 3], degrees=True).as_matrix()
+    matrix[:3, 3] = shift
+    return matrix
+
+
+@settings(max_examples=6)
+@given(st.floats(-8, 8), st.tuples(*[st.floats(-15, 15)] * 3))
+def test_a_bone_is_laid_on_itself_wherever_the_patient_lies(degrees: float, shift: tuple[float, float, float]) -> None:
+    prior, now = visit([BOX]), visit([BOX], turn(degrees, shift))
+    found_transform = register_bone("femur", prior.bones, now.bones)
+    assert found_transform is not None
+    assert found_transform.fit.dice_after > 0.9
+    corners = np.c_[prior.bones.volume.to_world([[20, 10, 3], [50, 30, 8]]), np.ones(2)]
+    expected = corners @ turn(degrees, shift).T
+    assert np.abs(corners @ found_transform.matrix.T - expected)[:, :3].max() < 1.5  # mm
+
+
+SMALL = np.s_[24:28, 14:26, 4:8]
+ELSEWHERE = np.s_[40:48, 12:20, 4:7]
+TIBIA = np.s_[24:34, 46:56, 4:7]
+UPPER, LOWER = np.s_[24:29, 14:26, 4:8], np.s_[31:36, 14:26, 4:8]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fates"),
+    [
+        ([BOX], [BOX], [Fate.PERSISTING]),
+        ([BOX], [ELSEWHERE], [Fate.RESOLVED, Fate.NEW]),
+        ([BOX], [], [Fate.RESOLVED]),
+        ([], [BOX], [Fate.NEW]),
+        ([BOX], [UPPER, LOWER], [Fate.SPLIT]),
+        ([UPPER, LOWER], [BOX], [Fate.MERGED]),
+        ([BOX, TIBIA], [TIBIA], [Fate.RESOLVED, Fate.PERSISTING]),
+    ],
+)
+def test_fates(before: list, after: list, fates: list[Fate]) -> None:
+    change = compare(visit(before), visit(after, turn(3, (4.0, -3.0, 2.0))))
+    assert change.comparable, change.reasons
+    assert sorted(x.fate for x in change.lesions) == sorted(fates)
+
+
+def test_change_of_volume_is_the_true_one() -> None:
+    change = compare(visit([BOX]), visit([SMALL]))
+    true = (4 - 12) * 12 * 4 * 3 / 1000
+    assert change.deltas[0].difference.value == pytest.approx(true)
+
+
+@pytest.mark.parametrize(
+    ("series", "word"),
+    [({"sequence_class": "pd_fs"}, "sequence class"), ({"plane": "sagittal"}, "plane"),
+     ({"sequence_class": "unknown"}, "sequence class"),
+     ({"spacing_mm": (1.0, 1.0, 6.0)}, "slice spacing")],
+)  # fmt: skip
+def test_unlike_series_are_not_compared(series: dict, word: str) -> None:
+    change = compare(visit([BOX]), visit([SMALL], **series))
+    assert not change.comparable
+    assert any(word in r for r in change.reasons)
+    assert all(not d.difference.measured and d.verdict == "not assessable" for d in change.deltas)
+    assert change.lesions == ()
+
+
+def test_field_strength_must_match() -> None:
+    change = compare(visit([BOX], field_t=1.5), visit([BOX], field_t=3.0))
+    assert any("field strength" in r for r in change.reasons)
+
+
+def test_sides_must_match() -> None:
+    prior, now = visit([BOX]), visit([BOX])
+    other = replace(now, assessment=replace(now.assessment, side="right"))
+    assert any("side" in r for r in compare(prior, other).reasons)
+
+
+def test_conclude_takes_a_prior() -> None:
+    change = conclude(phantom_objects(), prior=visit([BOX])).change
+    assert change is not None
+    assert change["comparable"]
