@@ -86,7 +86,7 @@ def test_nothing_points_nowhere() -> None:
     for factor in care.factors().values():
         check_causes(factor.causes, factor.id)
         assert set(factor.codes) | set(factor.rule_out) <= vocabulary().keys(), factor.id
-        assert set(factor.checks) <= {"cancer", "infection", "unstable_bone"}
+        assert set(factor.checks) <= {"cancer", "infection", "unstable"}
         assert factor.codes or factor.causes or factor.checks or factor.age_from or factor.immature
     for step in care.next_steps().values():
         assert {use.test for use in step.tests} <= lay.tests().keys(), step.id

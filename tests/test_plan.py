@@ -22,11 +22,11 @@ from marrowscope.reasoning.plan_types import Plan, PlannedCare
 
 @dataclass(frozen=True)
 class Checked:
-    name: str
+    kind: str
     level: str
 
 
-CALM = (Checked("cancer", "no_sign"), Checked("infection", "no_sign"), Checked("unstable_bone", "no_sign"))
+CALM = (Checked("cancer", "no_sign"), Checked("infection", "no_sign"), Checked("unstable", "no_sign"))
 
 
 def said(code: str, state: State = State.PRESENT) -> Finding:
@@ -199,7 +199,7 @@ def test_any_patient_gets_a_whole_and_safe_plan(
     first: str, second: str, codes: list[str], levels: tuple[str, str, str], site: str, age: int | None
 ) -> None:
     intake = Intake(site=site, age=age, findings=tuple(map(said, codes)))
-    names = ("cancer", "infection", "unstable_bone")
+    names = ("cancer", "infection", "unstable")
     checks = tuple(Checked(n, level) for n, level in zip(names, levels, strict=True))
     plan = make_plan(intake, ranking(**{second: 0.3, first: 0.6}), checks)
     assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan

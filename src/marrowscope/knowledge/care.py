@@ -51,7 +51,7 @@ class Factor:
         codes: finding codes whose presence raises it.
         rule_out: finding codes that must all be absent to exclude it; empty = only the other ways below decide.
         causes, share: causes that raise it while together they reach this posterior share.
-        checks: not-to-miss checks that raise it (``cancer``, ``infection``, ``unstable_bone``).
+        checks: not-to-miss checks that raise it (``cancer``, ``infection``, ``unstable``).
         age_from: raised from this age in years, or ``None``.
         immature: raised by an immature skeleton.
         only, sites: sexes and sites it concerns; empty = all.

@@ -22,8 +22,8 @@ class CheckLike(Protocol):
     """What the plan needs of a not-to-miss check."""
 
     @property
-    def name(self) -> str:
-        """``cancer``, ``infection`` or ``unstable_bone``."""
+    def kind(self) -> str:
+        """``cancer``, ``infection`` or ``unstable``."""
         ...
 
     @property
@@ -43,7 +43,7 @@ class Circumstances:
         sex: as in the intake.
         immature: the skeleton is, or by age counts as, growing.
         shares: cause id -> posterior probability.
-        levels: check name -> level.
+        levels: check kind -> level.
     """
 
     site: str
@@ -80,7 +80,7 @@ def circumstances(intake: Intake, differential: Differential, checks: Sequence[C
         sex=intake.sex,
         immature=_immature(intake),
         shares={row.cause: row.probability for row in differential.rows},
-        levels={check.name: str(check.level) for check in checks},
+        levels={check.kind: str(check.level) for check in checks},
     )
 
 
