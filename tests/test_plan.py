@@ -3,47 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marrowscope.findings import Finding, Origin, State
+from marrowscope.findings import State
 from marrowscope.knowledge.care import factors, plan_rules, treatments
 from marrowscope.knowledge.causes import Urgency, causes
 from marrowscope.reasoning.circumstances import circumstances, factor_state
-from marrowscope.reasoning.differential import Differential, Row, rank
+from marrowscope.reasoning.differential import Differential, rank
 from marrowscope.reasoning.intake import Intake, Sex
 from marrowscope.reasoning.observe import observe
 from marrowscope.reasoning.plan import make_plan
-from marrowscope.reasoning.plan_types import Plan, PlannedCare
-
-
-@dataclass(frozen=True)
-class Checked:
-    kind: str
-    level: str
-
-
-CALM = (Checked("cancer", "no_sign"), Checked("infection", "no_sign"), Checked("unstable", "no_sign"))
-
-
-def said(code: str, state: State = State.PRESENT) -> Finding:
-    return Finding(code, state, Origin.HISTORY)
-
-
-def ranking(**shares: float) -> Differential:
-    """A ranking with given posterior shares; the rest of the causes have none."""
-    full = {cause: shares.get(cause, 0.0) for cause in causes()}
-    rows = [Row(c, causes()[c].label, causes()[c].group, p, p, p, 0.0, 0.0, ()) for c, p in full.items()]
-    rows.sort(key=lambda row: -row.probability)
-    return Differential(tuple(rows), (), 0.0, "unknown")
-
-
-def option(plan: Plan, name: str) -> PlannedCare:
-    return next(item for item in (*plan.care, *plan.not_to_use) if item.treatment == name)
-
+from marrowscope.reasoning.plan_types import Plan
+from plan_cases import CALM, Checked, option, ranking, said
 
 OA = ranking(osteoarthritis=0.9)
 BMES = ranking(bme_syndrome_primary=0.9)

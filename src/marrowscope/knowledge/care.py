@@ -47,7 +47,7 @@ class Factor:
     """Something about a patient that can make an option unsafe.
 
     Attributes:
-        id, label, ask: identifier, clinician's words, the plain question that settles it.
+        id, label, plain, ask: identifier, clinician's words, the reason and the question in plain words.
         codes: finding codes whose presence raises it.
         rule_out: finding codes that must all be absent to exclude it; empty = only the other ways below decide.
         causes, share: causes that raise it while together they reach this posterior share.
@@ -60,6 +60,7 @@ class Factor:
 
     id: str
     label: str
+    plain: str
     ask: str
     codes: tuple[str, ...]
     rule_out: tuple[str, ...]
@@ -223,8 +224,15 @@ class CheckRule:
 
 @dataclass(frozen=True)
 class PlanRules:
-    """How a plan is drawn from a ranking: thresholds (shares of probability, counts) and the steps of checks."""
+    """How a plan is drawn from a ranking.
 
+    Attributes:
+        done_label: words for a test that was done already, with ``{label}``.
+        numbers, basis: thresholds (shares of probability, counts, years) and where each comes from.
+        checks: the next steps of raised checks.
+    """
+
+    done_label: str
     numbers: Mapping[str, float]
     basis: Mapping[str, Claim]
     checks: Mapping[str, tuple[CheckRule, ...]]
@@ -234,6 +242,7 @@ def _factor(key: str, raw: Mapping[str, Any]) -> Factor:
     return Factor(
         id=key,
         label=raw["label"],
+        plain=raw["plain"],
         ask=raw["ask"],
         codes=tuple(raw["codes"]),
         rule_out=tuple(raw["rule_out"]),
@@ -407,6 +416,7 @@ def plan_rules() -> PlanRules:
     raw = _entries("plan")
     with complete("plan", "plan.yaml"):
         rules = PlanRules(
+            done_label=raw["done_label"],
             numbers={key: float(item["value"]) for key, item in raw["numbers"].items()},
             basis={key: basis(item, key) for key, item in raw["numbers"].items()},
             checks={

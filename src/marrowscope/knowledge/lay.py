@@ -42,7 +42,11 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Investigation:
-    """One test: what it is for, shows and cannot show."""
+    """One test: what it is for, shows and cannot show.
+
+    Attributes:
+        done_by: sections of the findings vocabulary whose statements mean that it was done.
+    """
 
     id: str
     label: str
@@ -52,6 +56,7 @@ class Investigation:
     shows: tuple[Claim, ...]
     cannot: tuple[Claim, ...]
     accuracy: tuple[Accuracy, ...]
+    done_by: tuple[str, ...]
     patient: Claim
 
 
@@ -149,6 +154,7 @@ def _test(key: str, raw: Mapping[str, Any]) -> Investigation:
         shows=claims(raw["shows"], key),
         cannot=claims(raw["cannot"], key),
         accuracy=tuple(_accuracy(item, key) for item in raw["accuracy"]),
+        done_by=tuple(raw.get("done_by", ())),
         patient=Claim.parse(raw["patient"], key),
     )
 

@@ -6,11 +6,13 @@ Everything said comes from ``knowledge/data/care``; this module chooses and orde
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from marrowscope.findings import State
 from marrowscope.knowledge import care as facts
 from marrowscope.knowledge.care import Indication, NextStep, Role, Treatment, plan_rules
 from marrowscope.knowledge.causes import Urgency, causes
+from marrowscope.knowledge.findings import vocabulary
 from marrowscope.knowledge.lay import tests as tests_by_id
 from marrowscope.knowledge.parts import EVERY, applies
 from marrowscope.reasoning.circumstances import CheckLike, Circumstances, circumstances, factor_state
@@ -93,16 +95,29 @@ def _tests(steps: Sequence[NextStep], known: Circumstances, considered: Sequence
         for use in step.tests:
             if use.wanted(known.site, known.present):
                 mine = tuple(cause for cause in step.causes if cause in considered)
-                label = tests_by_id()[use.test].label
-                new = PlannedTest(use.test, label, use.urgency, (use.basis,), mine)
+                new = PlannedTest(
+                    use.test, _label(use.test, known), use.urgency, (use.basis,), mine, _done(use.test, known)
+                )
                 found[use.test] = _merged(found[use.test], new) if use.test in found else new
     return tuple(sorted(found.values(), key=lambda test: _URGENCY_ORDER.index(test.urgency)))
+
+
+def _done(test: str, known: Circumstances) -> bool:
+    """Whether the intake holds a statement that only this test can give."""
+    said = known.present | known.absent
+    return any(vocabulary()[code].section in tests_by_id()[test].done_by for code in said)
+
+
+def _label(test: str, known: Circumstances) -> str:
+    label = tests_by_id()[test].label
+    return plan_rules().done_label.format(label=label) if _done(test, known) else label
 
 
 def _merged(first: PlannedTest, second: PlannedTest) -> PlannedTest:
     urgency = min(first.urgency, second.urgency, key=_URGENCY_ORDER.index)
     reasons = tuple(dict.fromkeys((*first.reasons, *second.reasons)))
-    return PlannedTest(first.test, first.label, urgency, reasons, tuple(dict.fromkeys((*first.causes, *second.causes))))
+    merged = tuple(dict.fromkeys((*first.causes, *second.causes)))
+    return replace(first, urgency=urgency, reasons=reasons, causes=merged)
 
 
 def _urgency(tests: Sequence[PlannedTest], known: Circumstances, considered: Sequence[str]) -> Urgency:

@@ -20,6 +20,7 @@ class PlannedTest:
         urgency: how soon.
         reasons: why, each with its basis.
         causes: causes it is for (empty = the general work-up).
+        done: the intake says it was done; then it is to be read for these reasons, not repeated.
     """
 
     test: str
@@ -27,6 +28,7 @@ class PlannedTest:
     urgency: Urgency
     reasons: tuple[Claim, ...]
     causes: tuple[str, ...]
+    done: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -37,13 +39,14 @@ class PlannedTest:
             "urgency": self.urgency.value,
             "reasons": reasons,
             "causes": list(self.causes),
+            "done": self.done,
         }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Inverse of :meth:`to_dict`."""
         reasons = tuple(Claim.parse(raw) for raw in data["reasons"])
-        return cls(data["test"], data["label"], Urgency(data["urgency"]), reasons, tuple(data["causes"]))
+        return cls(data["test"], data["label"], Urgency(data["urgency"]), reasons, tuple(data["causes"]), data["done"])
 
 
 @dataclass(frozen=True)

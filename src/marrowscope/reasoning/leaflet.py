@@ -1,0 +1,329 @@
+"""The patient's leaflet: one or two calm pages in plain words, drafted here, released by a named clinician.
+
+The model is plain text (sections of sentences, each with its basis); :func:`render_leaflet` lays it out as HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from typing import Any, Protocol, Self
+
+from marrowscope.findings import State
+from marrowscope.knowledge import care, lay
+from marrowscope.knowledge.care import Action, Role
+from marrowscope.knowledge.causes import Urgency, causes, groups
+from marrowscope.knowledge.leaflet_words import leaflet_words
+from marrowscope.knowledge.load import Claim, sources
+from marrowscope.reasoning.circumstances import RAISED, CheckLike
+from marrowscope.reasoning.differential import Differential
+from marrowscope.reasoning.intake import Intake
+from marrowscope.reasoning.plan import GENERAL_STEP
+from marrowscope.reasoning.plan_types import Plan, PlannedCare, PlannedTest
+
+TEMPLATE = "patient.html"
+"""The page, beside this module."""
+
+TAKEN_AT_HOME = frozenset({"medicine", "supplement", "injection"})
+"""Kinds of options a patient may reach for without asking: those that do not suit are named."""
+
+
+GENERAL_CARE = frozenset({"treat_underlying"})
+"""Options that fit everybody: named last."""
+
+
+class ReasoningLike(Protocol):
+    """What the leaflet needs of a reasoning."""
+
+    @property
+    def differential(self) -> Differential:
+        """The ranking."""
+        ...
+
+    @property
+    def checks(self) -> Sequence[CheckLike]:
+        """The not-to-miss checks."""
+        ...
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
+        ...
+
+
+@dataclass(frozen=True)
+class ObjectsSummary:
+    """What the software saw, where there were images.
+
+    Attributes:
+        outcome: ``lesions``, ``no_lesion_found``, or anything else for "not all could be read".
+        lesions: number of lesions counted.
+    """
+
+    outcome: str
+    lesions: int = 0
+
+
+@dataclass(frozen=True)
+class Block:
+    """Sentences, then a list."""
+
+    text: tuple[Claim, ...] = ()
+    bullets: tuple[Claim, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"text": [claim.to_dict() for claim in self.text], "bullets": [c.to_dict() for c in self.bullets]}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`."""
+        return cls(tuple(map(Claim.parse, data["text"])), tuple(map(Claim.parse, data["bullets"])))
+
+
+@dataclass(frozen=True)
+class Section:
+    """One heading with its blocks."""
+
+    id: str
+    title: str
+    blocks: tuple[Block, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"id": self.id, "title": self.title, "blocks": [block.to_dict() for block in self.blocks]}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`."""
+        return cls(data["id"], data["title"], tuple(map(Block.from_dict, data["blocks"])))
+
+
+@dataclass(frozen=True)
+class Leaflet:
+    """The leaflet as text.
+
+    Attributes:
+        title: heading of the page.
+        sections: in reading order; the first is the answer in short.
+    """
+
+    title: str
+    sections: tuple[Section, ...]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Every sentence and list item, in order, without headings."""
+        return tuple(
+            claim.text
+            for section in self.sections
+            for block in section.blocks
+            for claim in (*block.text, *block.bullets)
+        )
+
+    @property
+    def source_keys(self) -> tuple[str, ...]:
+        """Sources behind the sentences, in order of use."""
+        used = (c.sources for s in self.sections for b in s.blocks for c in (*b.text, *b.bullets))
+        return tuple(dict.fromkeys(key for keys in used for key in keys))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"title": self.title, "sections": [section.to_dict() for section in self.sections]}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`."""
+        return cls(data["title"], tuple(map(Section.from_dict, data["sections"])))
+
+
+def make_leaflet(reasoning: ReasoningLike, intake: Intake, objects_summary: ObjectsSummary | None = None) -> Leaflet:
+    """Draft the leaflet.
+
+    Args:
+        reasoning: ranking, checks and plan.
+        intake: for the place and side.
+        objects_summary: what was seen on images; ``None`` when only a report was given.
+    """
+    place = place_words(intake)
+    levels = {check.kind: str(check.level) for check in reasoning.checks}
+    plan = reasoning.plan
+    parts = {
+        "short": _short(reasoning.differential, levels, plan),
+        "found": _found(place, objects_summary),
+        "means": _means(reasoning.differential, plan),
+        "cancer": _cancer(levels),
+        "helps": _helps(plan),
+        "next": _next(plan),
+        "long": _how_long(plan),
+        "watch": _watch(plan),
+        "ask": (Block((), leaflet_words().ask),),
+    }
+    titles = leaflet_words().titles
+    return Leaflet(
+        titles["page"].format(place=place),
+        tuple(Section(key, titles[key], blocks) for key, blocks in parts.items()),
+    )
+
+
+def place_words(intake: Intake) -> str:
+    """The place in a patient's words, e.g. ``your left knee``."""
+    place = leaflet_words().places[intake.site if intake.site in leaflet_words().places else "other"]
+    side = intake.side if intake.side in ("left", "right") else ""
+    words = place.both if intake.side == "both" else place.one.format(side=side)
+    return " ".join(words.split())
+
+
+def _say(key: str, **fields: str) -> Claim:
+    """A sentence of the leaflet's own, with its fields filled in."""
+    claim = leaflet_words().sentences[key]
+    return replace(claim, text=claim.text.format(**fields)) if fields else claim
+
+
+def _short(differential: Differential, levels: dict[str, str], plan: Plan) -> tuple[Block, ...]:
+    cancer = _say(f"short.cancer_{levels.get('cancer', 'incomplete')}")
+    raised = [_say(f"short.{kind}") for kind in ("infection", "unstable") if levels.get(kind) in RAISED]
+    what = _first_cause(differential, plan)
+    now = [_say("next.today")] if plan.urgency is Urgency.EMERGENCY else []
+    coming = [_test_words("short.next", test) for test in _to_do(plan)[:1]]
+    return (Block((), (*now, *what, cancer, *raised, *coming)),)
+
+
+def _found(place: str, seen: ObjectsSummary | None) -> tuple[Block, ...]:
+    if seen is None:
+        first = _say("found.seen", place=place)
+    elif seen.outcome == "lesions" and seen.lesions > 0:
+        key = "found.one" if seen.lesions == 1 else "found.some"
+        first = _say(key, place=place, count=str(seen.lesions))
+    elif seen.outcome == "no_lesion_found":
+        return (Block((_say("found.none", place=place), _say("found.what"))),)
+    else:
+        return (Block((_say("found.unclear"), _say("found.what"))),)
+    return (Block((first, _say("found.name"), _say("found.what"), _say("found.common"))),)
+
+
+def _told(differential: Differential, plan: Plan) -> list[str]:
+    """Causes named to the patient: those of the plan, cancer left to its own section."""
+    return [cause for cause in plan.causes if not groups()[causes()[cause].group].cancer]
+
+
+def _first_cause(differential: Differential, plan: Plan) -> list[Claim]:
+    told = _told(differential, plan)
+    if not told or told[0] != plan.causes[0]:
+        return [_say("means.open")]
+    share = differential.row(told[0]).probability
+    words = next(text for lowest, text in leaflet_words().sureness if share >= lowest)
+    return [Claim(words.format(first=causes()[told[0]].plain), judgement=True)]
+
+
+def _means(differential: Differential, plan: Plan) -> tuple[Block, ...]:
+    first = _first_cause(differential, plan)
+    told = _told(differential, plan)
+    rest = told[1:] if told and told[0] == plan.causes[0] else told
+    others = [causes()[cause].plain for cause in rest[: leaflet_words().limits["others_most"]]]
+    also = [_say("means.others", others=" or ".join(others))] if others else []
+    return (Block((*first, *also, _say("means.doctor"))),)
+
+
+def _cancer(levels: dict[str, str]) -> tuple[Block, ...]:
+    level = levels.get("cancer", "incomplete")
+    intro = [] if level in RAISED else [lay.cancer_answer().intro]
+    return (Block((*intro, *lay.cancer_answer().levels[level].patient)),)
+
+
+def _helps(plan: Plan) -> tuple[Block, ...]:
+    limits = leaflet_words().limits
+    do = tuple(dict.fromkeys(care.next_steps()[step].do for step in plan.steps[:1]))
+    fit = [option for option in plan.offered if _fits(option)]
+    fit.sort(key=lambda option: (option.treatment in GENERAL_CARE, option.role is not Role.USUAL, option.level))
+    bullets = tuple(map(_option_words, fit[: limits["care_most"]]))
+    blocks = [Block(do), Block((_say("helps.lead"),), bullets)]
+    if not_now := _not_now(plan)[: limits["not_now_most"]]:
+        blocks.append(Block((_say("helps.not_now_lead"),), tuple(not_now)))
+    if plan.ask_first:
+        asks = tuple(Claim(ask, judgement=True) for ask in plan.ask_first[: limits["asks_most"]])
+        blocks.append(Block((_say("helps.ask_lead"),), asks))
+    return (*blocks, Block((_say("helps.no_order"),)))
+
+
+def _fits(option: PlannedCare) -> bool:
+    """Ordinary, licensed, and for what is taken at home without any caution that applies here."""
+    at_home = care.treatments()[option.treatment].kind in TAKEN_AT_HOME
+    return option.role in (Role.USUAL, Role.OPTION) and not option.off_label and not (at_home and option.applying)
+
+
+def _option_words(option: PlannedCare) -> Claim:
+    treatment = care.treatments()[option.treatment]
+    return replace(treatment.patient, text=f"{treatment.plain}. {treatment.patient.text}")
+
+
+def _not_now(plan: Plan) -> list[Claim]:
+    """Options ruled out here that a patient may reach for alone, with the reason."""
+    unfit = [option for option in (*plan.care, *plan.not_to_use) if option.ruled_out or option in plan.not_to_use]
+    found = []
+    for option in unfit:
+        treatment = care.treatments()[option.treatment]
+        heavy = [c for c in option.cautions if c.state is State.PRESENT and c.action is not Action.SPECIALIST]
+        if treatment.kind in TAKEN_AT_HOME and heavy:
+            why = care.factors()[heavy[0].factor].plain
+            found.append(_say("helps.not_now", what=treatment.plain, why=why))
+    return found
+
+
+def _next(plan: Plan) -> tuple[Block, ...]:
+    tests = _to_do(plan)[: leaflet_words().limits["tests_most"]]
+    items = tuple(_test_words("next.test", test) for test in tests)
+    return (Block((_say("next.lead"),), items) if items else Block((_say("next.none"),)),)
+
+
+def _to_do(plan: Plan) -> list[PlannedTest]:
+    """Tests not done yet, most urgent first."""
+    return [test for test in plan.tests if not test.done]
+
+
+def _test_words(key: str, test: PlannedTest) -> Claim:
+    return _say(key, what=lay.tests()[test.test].plain, when=leaflet_words().urgency[test.urgency])
+
+
+def _how_long(plan: Plan) -> tuple[Block, ...]:
+    steps = care.next_steps()
+    first = steps[GENERAL_STEP].lasts if GENERAL_STEP in plan.steps else care.next_step_of()[plan.causes[0]].lasts
+    return (Block((first, *(care.follow_ups()[item.id].patient for item in plan.follow_up))),)
+
+
+def _watch(plan: Plan) -> tuple[Block, ...]:
+    def items(urgencies: Collection[Urgency | None]) -> tuple[Claim, ...]:
+        return tuple(
+            replace(advice.basis, text=care.red_flags()[advice.id].patient)
+            for advice in plan.at_once
+            if advice.urgency in urgencies
+        )
+
+    today, days = items([Urgency.EMERGENCY]), items(set(Urgency) - {Urgency.EMERGENCY})
+    blocks = (Block((_say("watch.today_lead"),), today), Block((_say("watch.days_lead"),), days))
+    return tuple(block for block in blocks if block.bullets)
+
+
+def render_leaflet(leaflet: Leaflet, released_by: str | None = None) -> str:
+    """The leaflet as one HTML page without scripts or outside files; a draft until a name releases it.
+
+    Args:
+        leaflet: the text.
+        released_by: the clinician who releases it; ``None`` or blank keeps it a draft.
+    """
+    name = (released_by or "").strip()
+    words = leaflet_words()
+    status = words.released.text.format(name=name) if name else words.draft.text
+    titles = [(sources()[key].title, sources()[key].url) for key in leaflet.source_keys]
+    page: str = _template().render(leaflet=leaflet, status=status, draft=not name, foot=words.foot.text, sources=titles)
+    return page
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8"))
