@@ -219,10 +219,15 @@ def _words(name: str, items: tuple[Observation, ...]) -> str:
     return f"{families()[name].label}: {words}" if name in families() and len(items) > 1 else words
 
 
-def _sources(cause: str, name: str) -> tuple[str, ...]:
+def _sources(cause: str, name: str, items: Iterable[Observation]) -> tuple[str, ...]:
+    """Sources behind a term: of the cause's own frequencies, and of the family's rows of what was seen."""
     known = evidence().get(cause)
-    entry = (known.families.get(name) or known.variables.get(name)) if known else None
-    return entry.sources if entry else ()
+    if known is None:
+        return ()
+    entries = [known.families.get(name), known.variables.get(name)]
+    for item in items if name in families() else ():
+        entries += [known.variables.get(item.variable), families()[name].rows[item.variable][0]]
+    return tuple(dict.fromkeys(key for entry in entries if entry is not None for key in entry.sources))
 
 
 def rank(intake: Intake, seen: Sequence[Observation]) -> Differential:
@@ -245,7 +250,9 @@ def _row(
     found: Sequence[tuple[str, tuple[Observation, ...], Floats]],
 ) -> Row:
     mine = [
-        Term(name, _words(name, items), float(decibans[i]), tuple(o.finding for o in items), _sources(cause, name))
+        Term(
+            name, _words(name, items), float(decibans[i]), tuple(o.finding for o in items), _sources(cause, name, items)
+        )
         for name, items, decibans in found
     ]
     mine.sort(key=lambda term: -abs(term.decibans))

@@ -81,13 +81,21 @@ class NextItem:
         return cls(**{**data, "answers": tuple(Answer(**raw) for raw in data["answers"])})
 
 
-def next_items(intake: Intake, seen: Sequence[Observation], probabilities: Mapping[str, float]) -> tuple[NextItem, ...]:
-    """Every unknown finding by worth, best first.
+def next_items(
+    intake: Intake,
+    seen: Sequence[Observation],
+    probabilities: Mapping[str, float],
+    count: int = KEPT,
+    least: float = LEAST_BITS,
+) -> tuple[NextItem, ...]:
+    """Unknown findings by worth, best first.
 
     Args:
         intake: what is known; decides what makes sense to ask.
         seen: observations already made.
         probabilities: cause -> posterior, as ranked.
+        count: how many at most.
+        least: bits below which a finding is left out.
     """
     now = np.asarray([probabilities[cause] for cause in table().causes])
     levels = {item.variable: item.level for item in seen}
@@ -96,10 +104,10 @@ def next_items(intake: Intake, seen: Sequence[Observation], probabilities: Mappi
     for name in _askable(intake, levels):
         expected = predict(name, levels)
         gain = _gain(now, expected, members)
-        if gain >= LEAST_BITS:
+        if gain >= least:
             items.append((gain * step_of()[name].ease, gain, name, expected))
     items.sort(key=lambda entry: (-entry[0], entry[2]))
-    return tuple(_item(name, gain, worth, now, expected, members) for worth, gain, name, expected in items[:KEPT])
+    return tuple(_item(name, gain, worth, now, expected, members) for worth, gain, name, expected in items[:count])
 
 
 def questions(items: Sequence[NextItem]) -> tuple[NextItem, ...]:
