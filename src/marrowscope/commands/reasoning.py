@@ -205,7 +205,7 @@ def _bench_lines(report: dict[str, Any]) -> list[str]:
     lines += [f"{name:24}{report[name]}" for name in ("cancer_at_no_sign", "infection_at_no_sign")]
     lines.append("leading group's probability against how often it was right")
     lines += [
-        f"  {row['from']:.2f} to {row['to']:.2f}: n {row['n']:3} predicted {row['predicted']:.2f} right {row['right']:.2f}"
+        f"  {row['from']:.2f}-{row['to']:.2f}: n {row['n']:3} predicted {row['predicted']:.2f} right {row['right']:.2f}"
         for row in report["reliability"]
     ]
     for row in report["cases"]:
