@@ -10,6 +10,7 @@ from marrowscope.knowledge.findings import label_of, vocabulary
 from marrowscope.lesion.types import LesionKind, Verdict
 from marrowscope.measurement import QcCheck, Severity
 from marrowscope.report.reasoned import reasoning_parts
+from marrowscope.report.references import LEGEND, References
 from marrowscope.report.scores import score_view
 from marrowscope.report.view import (
     BoneView,
@@ -33,6 +34,9 @@ CALM_OUTCOMES = (Outcome.NO_IMAGES,)
 
 def report_view(a: Assessment) -> ReportView:
     """Everything the report says, as text."""
+    references = References()
+    scores = tuple(score_view(s, references) for s in a.scores)
+    reasoned = reasoning_parts(a.reasoning, references)
     return ReportView(
         title=_title(a),
         subtitle=_subtitle(a),
@@ -50,14 +54,16 @@ def report_view(a: Assessment) -> ReportView:
         lesions=tuple(lesion_view(x, a) for x in _by_volume(a.lesions)),
         bones=tuple(BoneView(b.label, tuple(fact_of(_name(m.code), m) for m in b.measurements)) for b in a.bones),
         totals=tuple(fact_of(_name(m.code), m) for m in a.totals),
-        scores=tuple(score_view(s) for s in a.scores),
+        scores=scores,
         findings=tuple(finding_line(f) for f in a.findings),
         series=tuple(series_line(s) for s in a.series),
         refusals=tuple(RefusalLine(r.what, r.reason) for r in a.refusals),
         not_assessed=tuple(Triple(n.what, n.why, n.needed) for n in a.not_assessed),
         edits=_edits(a),
         provenance=_provenance(a),
-        **reasoning_parts(a.reasoning, a.change),
+        **reasoned,
+        sources=references.lines(),
+        sources_note=LEGEND if a.reasoning else "",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from marrowscope.report.references import References
 from marrowscope.report.view import ScoreView, fact_of
 from marrowscope.scoring.types import Cell, Score
 
@@ -10,8 +11,8 @@ NOT_GRADED = "n/a"
 ONE_COLUMN = "grade"
 
 
-def score_view(score: Score) -> ScoreView:
-    """One score as text; a cell id's last part names the column when several share a stem."""
+def score_view(score: Score, references: References) -> ScoreView:
+    """One score as text, its sources by number; a cell id's last part names the column when several share a stem."""
     columns, rows = _grid(score.cells)
     return ScoreView(
         label=score.label,
@@ -23,7 +24,7 @@ def score_view(score: Score) -> ScoreView:
         columns=columns,
         rows=rows,
         ungraded=_ungraded(score.cells),
-        sources=score.sources,
+        sources=references.keys(score.sources) if score.sources else "",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from marrowscope.measurement import Measurement
 from marrowscope.report.words import interval_text, is_missing, value_text
@@ -83,7 +83,7 @@ class ScoreView:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[str, ...]], ...]
     ungraded: tuple[str, ...]
-    sources: tuple[str, ...]
+    sources: str
 
 
 @dataclass(frozen=True)
@@ -150,16 +150,25 @@ class Block:
 
 @dataclass(frozen=True)
 class CauseLine:
-    """One ranked cause: its share as text and as 0-1 for a bar, with reasons for and against."""
+    """One ranked cause: its share as text and as 0-1 for a bar, the share's range, reasons for and against."""
 
     rank: int
     label: str
     group: str
     share_text: str
+    range_text: str
     share: float
     reasons_for: tuple[str, ...]
     reasons_against: tuple[str, ...]
-    note: str = ""
+
+
+@dataclass(frozen=True)
+class SourceLine:
+    """One source: the number statements carry, its title, its address."""
+
+    number: int
+    title: str
+    url: str
 
 
 @dataclass(frozen=True)
@@ -174,6 +183,7 @@ class ReportView:
         reference: the marrow brightness is judged against.
         checks, causes, ranking_notes, plan, change: reasoning and follow-up.
         checks_first: whether the not-to-miss checks stand above the impression.
+        sources: every source a statement above carries the number of, and what else stands in brackets.
         provenance: label and value pairs. edits: what a person changed.
         with_images: False for an intake alone.
     """
@@ -207,4 +217,6 @@ class ReportView:
     not_assessed: tuple[Triple, ...] = ()
     edits: tuple[str, ...] = ()
     provenance: tuple[tuple[str, str], ...] = ()
-    warnings: tuple[str, ...] = field(default=())
+    sources: tuple[SourceLine, ...] = ()
+    sources_note: str = ""
+    warnings: tuple[str, ...] = ()
