@@ -24,7 +24,7 @@ REASONS_SHOWN = 4
 QUESTIONS_SHOWN = 5
 """Open questions and tests listed, most informative first."""
 
-MINUS, NO_BREAK = "−", "\u00a0"  # noqa: RUF001 - a minus sign is meant
+MINUS, NO_BREAK = "−", "\u00a0"
 NO_SIGN, INCOMPLETE = "no_sign", "incomplete"
 
 
@@ -136,7 +136,6 @@ def _settling(reasoning: Reasoning) -> tuple[Block, ...]:
 
 def _item(item: NextItem) -> str:
     answers = "; ".join(
-        f"{a.level} ({percent_text(a.chance)}): {a.group} {percent_text(a.probability)}"
-        for a in item.answers
+        f"{a.level} ({percent_text(a.chance)}): {a.group} {percent_text(a.probability)}" for a in item.answers
     )
     return f"{item.label} ({item.step_label}). {answers}"
