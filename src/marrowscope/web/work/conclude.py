@@ -131,7 +131,8 @@ APPLY = {"edit": _edit, "undo": _undo, "intake": _intake, "prior": _prior, "sign
 
 def concluded(db: Session, study: Study) -> Assessment:
     """The assessment of the study's detection with its edits, intake and prior as they are recorded now."""
-    from marrowscope.assessment import conclude, reason
+    # Not from the package: its name ``conclude`` is the submodule once that was imported.
+    from marrowscope.assessment.pipeline import conclude, reason
 
     intake = stored_intake(db, study.id)
     if not study.with_images:
