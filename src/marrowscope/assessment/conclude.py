@@ -90,11 +90,12 @@ def conclude_intake(intake: Intake) -> Assessment:
     return finish(draft, intake)
 
 
-def finish(draft: Assessment, intake: Intake | None) -> Assessment:
-    """The draft with reasoning and impression."""
-    from marrowscope.assessment.reasoned import reasoning_for
+def finish(draft: Assessment, given: Intake | None) -> Assessment:
+    """The draft with its intake, reasoning and impression."""
+    from marrowscope.assessment.reasoned import intake_of, reasoning_for
 
-    reasoned = replace(draft, reasoning=reasoning_for(draft, intake))
+    intake = intake_of(given, draft.site, draft.side, draft.subject)
+    reasoned = replace(draft, intake=intake.to_dict(), reasoning=reasoning_for(intake, draft.findings))
     return replace(reasoned, impression=impression_of(reasoned), status=ReleaseStatus.PRELIMINARY)
 
 

@@ -170,6 +170,7 @@ class Assessment:
         impression: at most 80 words: site, extent, explanation seen or not, limits, next step.
         totals: exam-wide measurements, e.g. edema volume of all lesions not rejected.
         findings: measured and entered findings, all of them; a person's reading overrides but erases none.
+        intake: what was told about the patient, with the study's own facts; reasoning starts from it.
         reasoning: differential, not-to-miss checks, plan (see ``marrowscope.reasoning``), or None.
         change: comparison with a prior (see ``marrowscope.followup``), or None.
         edits: every edit, in order. status, released_by, released_at: the release.
@@ -192,6 +193,7 @@ class Assessment:
     not_assessed: tuple[NotAssessed, ...]
     impression: str
     provenance: Provenance
+    intake: Mapping[str, Any] | None = None
     reasoning: Mapping[str, Any] | None = None
     change: Mapping[str, Any] | None = None
     edits: tuple[Edit, ...] = ()
