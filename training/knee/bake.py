@@ -1,0 +1,52 @@
+"""Complete every label map a few times and keep the results as arrays for training (outside the repository).
+
+Run: ``python -m training.knee.bake LABELS OUT --variants 3 --seed 1``. One array a variant:
+``<stem>_<n>.npy``, uint8 (2, ni, nj, nk): tissue codes, share of edema (0 to 200).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from training.knee.complete import complete, load
+from training.knee.lesions import add_lesions
+
+
+def bake(path: Path, out: Path, number: int, seed: int) -> None:
+    name = path.name.removesuffix(".nii.gz")
+    rng = np.random.default_rng([seed, number, zlib.crc32(name.encode())])
+    knee = load(path)
+    codes = complete(knee, rng)
+    share = add_lesions(codes, knee, rng)
+    target = out / f"{name}_{number}"
+    part = target.with_suffix(".part.npy")
+    np.save(part, np.stack([codes, share]))
+    target.with_suffix(".json").write_text(
+        json.dumps({"subject": name.split("_")[0], "spacing": knee.spacing, "joint": knee.joint})
+    )
+    part.rename(target.with_suffix(".npy"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("labels", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--variants", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    for number in range(args.variants):
+        for path in sorted(args.labels.glob("*.nii.gz")):
+            target = args.out / f"{path.name.removesuffix('.nii.gz')}_{number}.npy"
+            if not target.exists():
+                bake(path, args.out, number, args.seed)
+                print(target.name, flush=True)
+
+
+if __name__ == "__main__":
+    main()

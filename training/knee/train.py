@@ -1,0 +1,204 @@
+"""Train the knee model (bones and edema, one small 2-D U-Net) on simulated slices, from one command.
+
+    python -m training.knee.train MAPS OUT --minutes 60 --seed 1
+
+MAPS is the folder written by ``training.knee.bake``. Subjects whose name hashes into the held-out fifth are never
+used. OUT receives ``log.jsonl``, ``last.pt`` (to continue) and ``knee.onnx``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, IterableDataset
+
+from training.knee import images
+
+CHANNELS = (16, 32, 48, 64, 96)
+CLASSES = 5
+HELD_OUT = 5
+"""One subject in this many is held out (by CRC-32 of the name), visits together."""
+
+
+def held_out(subject: str) -> bool:
+    return zlib.crc32(subject.encode()) % HELD_OUT == 0
+
+
+def split(folder: Path) -> tuple[set[str], set[str]]:
+    """(training, held-out) subjects of a folder of baked maps."""
+    subjects = {json.loads(p.read_text())["subject"] for p in folder.glob("*.json")}
+    return {s for s in subjects if not held_out(s)}, {s for s in subjects if held_out(s)}
+
+
+def block(a: int, b: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU(True),
+        nn.Conv2d(b, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU(True),
+    )  # fmt: skip
+
+
+class Net(nn.Module):
+    """U-Net: (n, 1, h, w) to (n, 6, h, w) logits: background, femur, tibia, patella, fibula; edema."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        c = CHANNELS
+        self.down = nn.ModuleList(block(a, b) for a, b in zip((1, *c[:-1]), c, strict=True))
+        self.up = nn.ModuleList(block(b + a, a) for a, b in zip(c[:-1], c[1:], strict=True))
+        self.head = nn.Conv2d(c[0], CLASSES + 1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        skips = []
+        for level, layer in enumerate(self.down):
+            x = layer(x if level == 0 else F.max_pool2d(x, 2))
+            skips.append(x)
+        x = skips.pop()
+        for layer in reversed(self.up):
+            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+            x = layer(torch.cat([x, skips.pop()], 1))
+        return self.head(x)
+
+
+class Slices(IterableDataset):
+    """Endless random slices; each worker has its own stream."""
+
+    def __init__(self, folder: Path, keep: set[str], seed: int) -> None:
+        self.folder, self.keep, self.seed = folder, keep, seed
+
+    def __iter__(self):
+        torch.set_num_threads(1)
+        info = torch.utils.data.get_worker_info()
+        rng = np.random.default_rng([self.seed, info.id if info else 0])
+        count = 0
+        maps = images.open_maps(self.folder, self.keep)
+        while True:
+            count += 1
+            if count % 2000 == 0:
+                maps = images.open_maps(self.folder, self.keep)
+            s = images.draw(maps, rng)
+            yield s.image[None], s.bone.astype(np.int64), s.lesion.astype(np.float32), np.float32(s.fluid)
+
+
+def loss_of(logits, bone, lesion, fluid):
+    """Cross-entropy and soft Dice of bones; of edema on fluid slices, inside bone and its surroundings."""
+    ce = F.cross_entropy(logits[:, :CLASSES], bone)
+    p = logits[:, :CLASSES].softmax(1)
+    hot = F.one_hot(bone, CLASSES).permute(0, 3, 1, 2).float()
+    both = (p * hot).sum((0, 2, 3))
+    dice = 1 - ((2 * both + 1) / (p.sum((0, 2, 3)) + hot.sum((0, 2, 3)) + 1))[1:].mean()
+    weight = fluid[:, None, None] * (0.1 + (bone > 0).float())
+    edema = logits[:, CLASSES]
+    bce = (F.binary_cross_entropy_with_logits(edema, lesion, reduction="none") * weight).sum() / (weight.sum() + 1)
+    q = edema.sigmoid() * fluid[:, None, None]
+    truth = lesion * fluid[:, None, None]
+    overlap = 1 - (2 * (q * truth).sum() + 50) / (q.sum() + truth.sum() + 50)
+    return ce + dice + bce + 0.5 * overlap, (ce.item(), dice.item(), bce.item(), overlap.item())
+
+
+@torch.no_grad()
+def evaluate(net: Net, folder: Path, keep: set[str], count: int = 160) -> dict[str, float]:
+    """Pooled Dice a bone and of edema on a fixed set of held-out slices."""
+    net.eval()
+    rng = np.random.default_rng(99)
+    maps = images.open_maps(folder, keep)
+    top, bottom = np.zeros(5), np.zeros(5)
+    for _ in range(count if maps else 0):
+        s = images.draw(maps, rng)
+        out = net(torch.from_numpy(s.image)[None, None])[0]
+        bone = out[:CLASSES].argmax(0).numpy()
+        for b in range(1, 5):
+            top[b] += 2 * ((bone == b) & (s.bone == b)).sum()
+            bottom[b] += (bone == b).sum() + (s.bone == b).sum()
+        if s.fluid:
+            found = (out[CLASSES] > 0).numpy() & (bone > 0)
+            top[0] += 2 * (found & s.lesion).sum()
+            bottom[0] += found.sum() + s.lesion.sum()
+    net.train()
+    names = ("edema", "femur", "tibia", "patella", "fibula")
+    return {n: round(float(t / max(b, 1)), 4) for n, t, b in zip(names, top, bottom, strict=True)}
+
+
+def export(net: Net, path: Path) -> None:
+    """Write the ONNX model (input ``image``, output ``logits``; batch and size free)."""
+    net.eval()
+    part = path.with_suffix(".part")
+    torch.onnx.export(
+        net, (torch.zeros(1, 1, 192, 192),), str(part), input_names=["image"], output_names=["logits"],
+        dynamic_axes={"image": {0: "n", 2: "h", 3: "w"}, "logits": {0: "n", 2: "h", 3: "w"}},
+        opset_version=17, dynamo=False,
+    )  # fmt: skip
+    part.rename(path)
+    net.train()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("maps", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=10)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--resume", type=Path)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(args.seed)
+    net = Net().to(memory_format=torch.channels_last)
+    if args.resume:
+        net.load_state_dict(torch.load(args.resume, weights_only=True))
+    average = {k: v.clone() for k, v in net.state_dict().items()}
+    optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=1e-4)
+    train, held = split(args.maps)
+    loader = iter(DataLoader(Slices(args.maps, train, args.seed), batch_size=args.batch, num_workers=1))
+    log = (args.out / "log.jsonl").open("a")
+    start = last = time.time()
+    step, sums = 0, np.zeros(4)
+    while (spent := (time.time() - start) / 60) < args.minutes:
+        share = spent / args.minutes
+        for group in optimiser.param_groups:
+            group["lr"] = args.rate * min(1, (step + 1) / 100) * (0.5 * (1 + np.cos(np.pi * share)) * 0.98 + 0.02)
+        image, bone, lesion, fluid = next(loader)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = net(image.to(memory_format=torch.channels_last))
+        loss, parts = loss_of(logits.float(), bone, lesion, fluid)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        optimiser.step()
+        step += 1
+        sums += parts
+        decay = min(0.998, step / (step + 20))
+        for key, value in net.state_dict().items():
+            if value.dtype.is_floating_point:
+                average[key].lerp_(value, 1 - decay)
+            else:
+                average[key].copy_(value)
+        if time.time() - last > 240:
+            last = time.time()
+            keep(net, average, args, held, log, step, sums, spent)
+            sums[:] = 0
+    keep(net, average, args, held, log, step, sums, args.minutes)
+
+
+def keep(net, average, args, held, log, step, sums, spent) -> None:
+    """Save and judge the averaged weights."""
+    best = Net()
+    best.load_state_dict(average)
+    torch.save(average, args.out / "last.pt")
+    export(best, args.out / "knee.onnx")
+    record = {"step": step, "minutes": round(spent, 1), **evaluate(best, args.maps, held)}
+    log.write(json.dumps(record) + "\n")
+    log.flush()
+    print(record, flush=True)
+
+
+if __name__ == "__main__":
+    main()
