@@ -21,8 +21,8 @@ from scipy import ndimage
 from training.knee import tissue_plan as tp
 from training.knee.lesions import TRUTH_SHARE
 
-SIZE = 176
-PIXEL_MM = 0.8
+SIZE = 160
+PIXEL_MM = 0.9
 PLAN = tp.plan()
 FAT_ROWS = [c for c, name in enumerate(PLAN.tissue) if name in ("subcutaneous_fat", "deep_fat")]
 MUSCLE_ROWS = (4, 5, 6)

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from training.knee import images
 
-CHANNELS = (16, 32, 48, 64, 96)
+CHANNELS = (8, 24, 48, 96, 128)
 CLASSES = 5
 HELD_OUT = 5
 """One subject in this many is held out (by CRC-32 of the name), visits together."""
@@ -38,21 +38,21 @@ def split(folder: Path) -> tuple[set[str], set[str]]:
     return {s for s in subjects if not held_out(s)}, {s for s in subjects if held_out(s)}
 
 
-def block(a: int, b: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU(True),
-        nn.Conv2d(b, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU(True),
-    )  # fmt: skip
+def unit(a: int, b: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU(True))
 
 
 class Net(nn.Module):
-    """U-Net: (n, 1, h, w) to (n, 6, h, w) logits: background, femur, tibia, patella, fibula; edema."""
+    """U-Net with added skips: (n, 1, h, w) to (n, 6, h, w) logits: background, femur, tibia, patella, fibula; edema."""
 
     def __init__(self) -> None:
         super().__init__()
         c = CHANNELS
-        self.down = nn.ModuleList(block(a, b) for a, b in zip((1, *c[:-1]), c, strict=True))
-        self.up = nn.ModuleList(block(b + a, a) for a, b in zip(c[:-1], c[1:], strict=True))
+        self.down = nn.ModuleList(
+            nn.Sequential(unit(a, b), unit(b, b)) for a, b in zip((1, *c[:-1]), c, strict=True)
+        )
+        self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in zip(c[:-1], c[1:], strict=True))
+        self.up = nn.ModuleList(unit(a, a) for a in c[:-1])
         self.head = nn.Conv2d(c[0], CLASSES + 1, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -61,10 +61,13 @@ class Net(nn.Module):
             x = layer(x if level == 0 else F.max_pool2d(x, 2))
             skips.append(x)
         x = skips.pop()
-        for layer in reversed(self.up):
-            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-            x = layer(torch.cat([x, skips.pop()], 1))
+        for narrow, layer in zip(reversed(self.narrow), reversed(self.up), strict=True):
+            x = layer(F.interpolate(narrow(x), scale_factor=2.0, mode="nearest") + skips.pop())
         return self.head(x)
+
+
+def mirrored(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array[:, ::-1])
 
 
 class Slices(IterableDataset):
@@ -84,7 +87,10 @@ class Slices(IterableDataset):
             if count % 2000 == 0:
                 maps = images.open_maps(self.folder, self.keep)
             s = images.draw(maps, rng)
-            yield s.image[None], s.bone.astype(np.int64), s.lesion.astype(np.float32), np.float32(s.fluid)
+            bone, lesion = s.bone.astype(np.int64), s.lesion.astype(np.float32)
+            yield s.image[None], bone, lesion, np.float32(s.fluid)
+            again = mirrored(s.image) ** np.float32(np.exp(rng.normal(0, 0.2)))  # drawing costs as much as learning
+            yield again[None], mirrored(bone), mirrored(lesion), np.float32(s.fluid)
 
 
 def loss_of(logits, bone, lesion, fluid):
@@ -157,7 +163,7 @@ def main() -> None:
     average = {k: v.clone() for k, v in net.state_dict().items()}
     optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=1e-4)
     train, held = split(args.maps)
-    loader = iter(DataLoader(Slices(args.maps, train, args.seed), batch_size=args.batch, num_workers=1))
+    loader = iter(DataLoader(Slices(args.maps, train, args.seed), batch_size=args.batch, num_workers=1, prefetch_factor=8))
     log = (args.out / "log.jsonl").open("a")
     start = last = time.time()
     step, sums = 0, np.zeros(4)
@@ -181,7 +187,7 @@ def main() -> None:
                 average[key].lerp_(value, 1 - decay)
             else:
                 average[key].copy_(value)
-        if time.time() - last > 240:
+        if time.time() - last > 420:
             last = time.time()
             keep(net, average, args, held, log, step, sums, spent)
             sums[:] = 0
