@@ -9,7 +9,9 @@ from marrowscope.anatomy.types import Anatomy, Exam, Segmenter
 from marrowscope.measurement import Severity
 from marrowscope.volume import Volume
 
-SEGMENTERS: dict[str, tuple[str, ...]] = {}
+SEGMENTERS: dict[str, tuple[str, ...]] = {
+    "knee": ("marrowscope.anatomy.knee:segment",),
+}
 """Site to segmenters, best first; the next is asked only when one abstains."""
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from marrowscope.labelmap import BoolArray, LabelMap
-from marrowscope.volume import FloatArray, Volume
+from marrowscope.volume import AnyArray, FloatArray, Volume
 
 PLATEAU_MM = 12.0
 """Tibia within this of its top is plateau: its outline gives width, front and back."""
@@ -40,7 +40,7 @@ _EDGE = (2.0, 98.0)
 class _Points:
     """Voxels of one bone: index triplets and LPS mm."""
 
-    index: tuple[FloatArray, ...]
+    index: tuple[AnyArray, ...]
     world: FloatArray
 
     @property

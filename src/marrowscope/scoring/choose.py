@@ -11,7 +11,11 @@ from marrowscope.scoring.types import Score
 Scorer = Callable[[Objects], Score]
 """A pure function of objects: no clock, no files, no randomness."""
 
-SCORERS: dict[str, str] = {}
+SCORERS: dict[str, str] = {
+    "moaks_bml": "marrowscope.scoring.moaks_bml:estimate",
+    "worms_bml": "marrowscope.scoring.worms_bml:estimate",
+    "kimriss_bml": "marrowscope.scoring.cell_count:estimate",
+}
 """Score id (as in the site's data file) to ``module:function``."""
 
 

@@ -12,7 +12,11 @@ from marrowscope.scoring.types import Cell, Score
 
 Summed = Callable[[Score], Score]
 
-SUMS: dict[str, str] = {}
+SUMS: dict[str, str] = {
+    "moaks_bml": "marrowscope.scoring.moaks_bml:summed",
+    "worms_bml": "marrowscope.scoring.worms_bml:summed",
+    "kimriss_bml": "marrowscope.scoring.cell_count:summed",
+}
 """Score id to ``module:function`` that recomputes total and statement from a score's cells."""
 
 

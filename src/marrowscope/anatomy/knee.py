@@ -1,0 +1,143 @@
+"""Bones, side, subregions and depth of a knee exam; abstains where what it finds is not a knee."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import ndimage
+
+from marrowscope.anatomy import given
+from marrowscope.anatomy.knee_model import BONES, Chances, look
+from marrowscope.anatomy.knee_regions import subregions
+from marrowscope.anatomy.knee_side import lateral_direction
+from marrowscope.anatomy.types import Anatomy, Exam
+from marrowscope.errors import GeometryError
+from marrowscope.labelmap import BoolArray, LabelMap
+from marrowscope.measurement import Measurement, QcCheck, Severity
+from marrowscope.volume import AnyArray, Volume
+
+CORTEX_MM = 1.0
+"""Cortex and subchondral plate taken off the bone's outline to leave marrow; the plate is 0.5 to 1.5 mm thick."""
+
+SMALLEST_CM3 = {"femur": 25.0, "tibia": 18.0, "patella": 3.0, "fibula": 0.6}
+"""Less than this of a bone is not that bone: a third of what the smallest adult knee map shows in 14 cm of view."""
+
+LEAST_SURE = 0.85
+"""Mean probability inside the bones below which the result is flagged; held-out simulated knees reach 0.95."""
+
+JOINT_REACH_MM = 14.0
+"""Bone surface within this of another bone faces the joint: cartilage and meniscus lie between."""
+
+SIXES = ndimage.generate_binary_structure(3, 1)
+
+
+def segment(exam: Exam) -> Anatomy:
+    """Marrow of femur, tibia, patella and fibula, with subregions of the scores; see :class:`Anatomy`.
+
+    Abstains when femur or tibia is missing, too small, or the femur does not lie above the tibia.
+    """
+    try:
+        chances = look(exam.image)
+    except GeometryError as error:
+        return given.abstain(exam, error.found, error.do)
+    outlines = clean(chances.label)
+    fault = implausible(outlines, exam.image)
+    if fault:
+        return given.abstain(exam, fault, "give the bones with --bones FILE")
+    return assemble(exam, outlines, chances)
+
+
+def assemble(exam: Exam, outlines: Mapping[str, BoolArray], chances: Chances) -> Anatomy:
+    """Everything that follows from the bones' outlines."""
+    grid = exam.image
+    lateral, side_check = lateral_direction(outlines, grid, exam.side)
+    marrow = {name: within(mask, grid, CORTEX_MM) for name, mask in outlines.items()}
+    bones = LabelMap.from_masks(grid, marrow)
+    found = LabelMap.from_masks(grid, dict(outlines))
+    checks = (sureness(chances, found.mask()), *missing(outlines), side_check)
+    return Anatomy(
+        bones=bones,
+        regions=subregions(marrow, grid, lateral),
+        depth_mm=joint_depth(outlines, grid),
+        uncertain=given.rim(bones.mask(), grid.slice_axis),
+        qc=checks,
+        source=chances.source,
+        extras={"outlines": found.volume, "edema": grid.with_array(chances.edema)},
+    )
+
+
+def clean(label: AnyArray) -> dict[str, BoolArray]:
+    """The largest connected piece of each bone, holes filled, bones too small left out by the caller."""
+    outlines = {}
+    for number, name in enumerate(BONES, start=1):
+        pieces, count = ndimage.label(label == number, structure=SIXES)
+        if not count:
+            outlines[name] = np.zeros(label.shape, dtype=bool)
+            continue
+        largest = int(np.bincount(pieces.ravel())[1:].argmax()) + 1
+        outlines[name] = np.asarray(ndimage.binary_fill_holes(pieces == largest))
+    return outlines
+
+
+def implausible(outlines: dict[str, BoolArray], grid: Volume) -> str:
+    """Why this is not a knee, or "". Patella and fibula too small to be believed are emptied in place."""
+    for name in BONES:
+        volume = float(outlines[name].sum()) * grid.voxel_volume_mm3 / 1000
+        if volume >= SMALLEST_CM3[name]:
+            continue
+        if name in ("femur", "tibia"):
+            return f"{volume:.0f} cm3 of {name} (expected {SMALLEST_CM3[name]:.0f} or more)"
+        outlines[name][:] = False
+    heights = [grid.to_world(np.argwhere(outlines[n]).mean(axis=0))[2] for n in ("femur", "tibia")]
+    return "" if heights[0] > heights[1] else "a femur that does not lie above the tibia"
+
+
+def within(mask: BoolArray, grid: Volume, depth_mm: float) -> BoolArray:
+    """Voxels deeper than ``depth_mm`` inside the mask, judged inside each slice; the image's edge is no border."""
+    out = np.zeros_like(mask)
+    spacing = [grid.spacing[a] for a in grid.in_plane_axes]
+    for n in range(mask.shape[grid.slice_axis]):
+        where = (slice(None),) * grid.slice_axis + (n,)
+        if mask[where].any():
+            padded = np.pad(mask[where], 1, mode="edge")
+            depth = ndimage.distance_transform_edt(padded, sampling=spacing)
+            out[where] = np.asarray(depth)[1:-1, 1:-1] > depth_mm
+    return out
+
+
+def joint_depth(outlines: Mapping[str, BoolArray], grid: Volume) -> Volume | None:
+    """Distance in mm of each bone voxel from the bone's surface that faces the joint."""
+    depth = np.zeros(grid.shape, dtype=np.float32)
+    whole = {n: m for n, m in outlines.items() if n != "fibula" and m.any()}
+    for name, mask in whole.items():
+        others = np.any([m for n, m in whole.items() if n != name], axis=0) if len(whole) > 1 else None
+        if others is None:
+            return None
+        near = ndimage.distance_transform_edt(~others, sampling=grid.spacing) <= JOINT_REACH_MM
+        facing = near & mask & ~ndimage.binary_erosion(mask, SIXES, border_value=1)
+        if facing.any():
+            away = ndimage.distance_transform_edt(~facing, sampling=grid.spacing)
+            depth[mask] = np.asarray(away)[mask]
+    return grid.with_array(depth)
+
+
+def sureness(chances: Chances, inside: BoolArray) -> QcCheck:
+    """How sure the model is inside the bones it found."""
+    mean = float(chances.sure[inside].mean())
+    value = Measurement.of("bone_probability", mean, "1")
+    words = f"mean probability {mean:.2f} inside the bones found"
+    if mean >= LEAST_SURE:
+        return QcCheck("bones", Severity.OK, words, value=value)
+    return QcCheck(
+        "bones", Severity.WARNING, words, "look at the bone outlines before trusting any figure", value=value
+    )
+
+
+def missing(outlines: Mapping[str, BoolArray]) -> tuple[QcCheck, ...]:
+    """A note for each bone that was not found."""
+    return tuple(
+        QcCheck("coverage", Severity.WARNING, f"no {name} found", f"the {name} is not assessable")
+        for name in ("patella",)
+        if not outlines[name].any()
+    )

@@ -1,0 +1,102 @@
+"""The knee model at work: any plane and contrast in, bone labels and edema probability on the same grid out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from marrowscope.volume import Volume
+
+if TYPE_CHECKING:
+    from marrowscope.inference.card import InputContract
+    from marrowscope.inference.session import Model
+
+Float32 = npt.NDArray[np.float32]
+
+MODEL = "knee"
+BONES = ("femur", "tibia", "patella", "fibula")
+"""Channels 1 to 4 of the model; channel 0 is everything else, channel 5 is edema."""
+
+DIRECTIONS = {"sagittal": ("I", "P"), "coronal": ("I", "L"), "axial": ("P", "L"), "oblique": ("I", "L")}
+"""Rows and columns of the slices shown to the model, by plane, as in training."""
+
+TOP_PERCENTILE = 99.0
+"""Percentile of a slice that is scaled to 1, as in training."""
+
+LARGEST_INPUT = 1.5
+"""Brightness is cut here, as in training."""
+
+BETWEEN_SLICES = 0.35
+"""Standard deviation, in slices, of the blend of neighbouring slices: a bone does not end and begin again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chances:
+    """The model's answer on the image's grid.
+
+    Attributes:
+        label: uint8, 0 = no bone, n = ``BONES[n - 1]``.
+        sure: probability of that label, 0 to 1.
+        edema: probability of edema, 0 to 1; meaningful inside bone on fluid-sensitive images only.
+        source: name and version of the model.
+    """
+
+    label: npt.NDArray[np.uint8]
+    sure: Float32
+    edema: Float32
+    source: str
+
+
+def look(image: Volume) -> Chances:
+    """Bones and edema of a knee volume.
+
+    Raises:
+        GeometryError: slices so oblique that rows and columns have no direction.
+        ModelError: the model's file is missing or altered.
+    """
+    from marrowscope.inference.session import load_model
+    from marrowscope.inference.slices import canonical_slices, onto_grid
+
+    model = load_model(MODEL)
+    stack = canonical_slices(image, contract_for(model.card.contract, image.plane))
+    height, width, _ = stack.grid.shape
+    chance = answer(model, scaled(stack.array, stack.array[:, :height, :width]))
+    blended = ndimage.gaussian_filter1d(chance, BETWEEN_SLICES, axis=0, truncate=3)
+    fields = [onto_grid(stack, blended[:, channel]) for channel in range(len(BONES) + 1)]
+    bones = np.stack(fields)
+    return Chances(
+        bones.argmax(axis=0).astype(np.uint8),
+        bones.max(axis=0),
+        onto_grid(stack, chance[:, len(BONES) + 1]),
+        model.card.id,
+    )
+
+
+def contract_for(contract: InputContract, plane: str) -> InputContract:
+    """The model's contract with the directions of one plane."""
+    first, second = DIRECTIONS[plane]
+    return replace(contract, first=first, second=second)
+
+
+def scaled(slices: Float32, inside: Float32) -> Float32:
+    """Each slice with the 99th percentile of its part without padding at 1, cut at 1.5; an empty slice stays 0.
+
+    Args:
+        slices: (slices, h, w). inside: the same slices without padding.
+    """
+    top = np.percentile(inside, TOP_PERCENTILE, axis=(1, 2), keepdims=True).astype(np.float32)
+    return np.clip(np.divide(slices, top, out=np.zeros_like(slices), where=top > 0), 0, LARGEST_INPUT)
+
+
+def answer(model: Model, slices: Float32) -> Float32:
+    """Probabilities (slices, 6, h, w): background and bones add up to 1, edema stands by itself."""
+    logits = model.run(slices[:, None])
+    count = len(BONES) + 1
+    powers = np.exp(logits[:, :count] - logits[:, :count].max(axis=1, keepdims=True))
+    bones = powers / powers.sum(axis=1, keepdims=True)
+    edema = 1 / (1 + np.exp(-logits[:, count : count + 1]))
+    return np.concatenate([bones, edema], axis=1)
