@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from training.knee.complete import complete, load
-from training.knee.lesions import add_lesions
+from marrowscope.simulate.limb.complete import complete
+from marrowscope.simulate.limb.lesions import add_lesions
+from marrowscope.simulate.limb.source import load
 
 
 def bake(path: Path, out: Path, number: int, seed: int) -> None:
@@ -25,7 +26,7 @@ def bake(path: Path, out: Path, number: int, seed: int) -> None:
     share = add_lesions(codes, knee, rng)
     target = out / f"{name}_{number}"
     part = target.with_suffix(".part.npy")
-    np.save(part, np.stack([codes, share]))
+    np.save(part, np.stack([codes, np.round(share * 200).astype(np.uint8)]))
     target.with_suffix(".json").write_text(
         json.dumps({"subject": name.split("_")[0], "spacing": knee.spacing, "joint": knee.joint})
     )

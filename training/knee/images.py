@@ -13,20 +13,18 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from marrowscope.simulate.signal import Sequence, Suppression, signal_table
-from marrowscope.simulate.tissues import TissueTable, load_tissues
 from numpy.random import Generator
 from scipy import ndimage
 
-from training.knee import tissue_plan as tp
-from training.knee.lesions import TRUTH_SHARE
+from marrowscope.simulate.limb import plan
+from marrowscope.simulate.limb.lesions import TRUTH_SHARE
+from marrowscope.simulate.signal import Sequence, Suppression, signal_table
+from marrowscope.simulate.tissues import TissueTable, load_tissues
 
 SIZE = 160
 PIXEL_MM = 0.9
-PLAN = tp.plan()
-FAT_ROWS = [c for c, name in enumerate(PLAN.tissue) if name in ("subcutaneous_fat", "deep_fat")]
-MUSCLE_ROWS = (4, 5, 6)
-META = np.array([tp.bone_code(b, tp.METAPHYSIS) for b in (1, 2, 4)])
+NAMES, BONE, MARROW = plan.tissue_names(), plan.bone_of_code(), plan.marrow_of_code()
+META = np.array([plan.bone_code(b, plan.METAPHYSIS) for b in (1, 2, 4)])
 
 
 @dataclass(frozen=True)
@@ -151,12 +149,12 @@ def draw_sequence(rng: Generator) -> tuple[str, Sequence]:
 
 def _jitter(rng: Generator) -> np.ndarray:
     """A brightness factor a code; marrow varies little between the parts of one knee."""
-    jitter = rng.normal(0, 0.18, tp.CODES)
+    jitter = rng.normal(0, 0.18, plan.CODES)
     marrow = rng.normal(0, 0.18)
     for bone in range(1, 5):
         own = marrow + rng.normal(0, 0.05)
-        for part in (tp.EPIPHYSIS, tp.METAPHYSIS):
-            jitter[tp.bone_code(bone, part)] = own + rng.normal(0, 0.05)
+        for part in (plan.EPIPHYSIS, plan.METAPHYSIS):
+            jitter[plan.bone_code(bone, part)] = own + rng.normal(0, 0.05)
     return np.exp(jitter).astype(np.float32)
 
 
@@ -165,19 +163,19 @@ def _signals(rng: Generator) -> tuple[str, np.ndarray, np.ndarray]:
     table: TissueTable = load_tissues(float(rng.choice([1.5, 3.0])))
     kind, sequence = draw_sequence(rng)
     by_name = dict(zip(table.names, signal_table(sequence, table), strict=True))
-    signals = np.array([by_name[name] for name in PLAN.tissue], np.float32)
+    signals = np.array([by_name[name] for name in NAMES], np.float32)
     signals *= _jitter(rng)[:, None]
     share = rng.beta(1.2, 5)  # red marrow in the metaphyses, evenly spread
     signals[META] = (1 - share) * signals[META] + share * by_name["red_marrow"]
     edema = by_name["marrow_edema"] * np.exp(rng.normal(0, 0.15))
     if rng.random() < 0.12:  # brightness without physics
-        signals = np.stack([rng.uniform(0, 1, tp.CODES), np.zeros(tp.CODES)], 1).astype(np.float32)
+        signals = np.stack([rng.uniform(0, 1, plan.CODES), np.zeros(plan.CODES)], 1).astype(np.float32)
         signals[0] = 0
         for bone in range(1, 5):
-            cortex, *marrow = (tp.bone_code(bone, p) for p in range(4))
+            cortex, *marrow = (plan.bone_code(bone, p) for p in range(4))
             signals[cortex] *= 0.2
             signals[marrow] = signals[marrow[0]] * rng.uniform(0.8, 1.2, (3, 1))
-        kind, edema = "free", signals[tp.bone_code(1, tp.EPIPHYSIS)]
+        kind, edema = "free", signals[plan.bone_code(1, plan.EPIPHYSIS)]
     return kind, signals, edema
 
 
@@ -201,7 +199,7 @@ def _water_fat(codes: np.ndarray, share: np.ndarray, rng: Generator) -> tuple[st
     patch = np.clip(texture(2, rng) + texture(1, rng) * 0.5 - rng.uniform(0.2, 2.0), 0, 1) * rng.uniform(0, 0.5)
     for pool in (0, 1):
         value = signals[:, pool][codes]
-        marrow = PLAN.marrow[codes]
+        marrow = MARROW[codes]
         value += np.where(marrow, share * (edema[pool] - value), 0)
         patchy = np.isin(codes, META)  # islands of red marrow
         target = signals[4, pool] * 0.9
@@ -215,7 +213,7 @@ def _textures(codes: np.ndarray, rng: Generator) -> np.ndarray:
     """A factor on the signal: grain in marrow, streaks in muscle, septa in fat, drift everywhere."""
     main = codes[len(codes) // 2]
     factor = 1 + 0.06 * rng.random() * texture(2, rng)
-    marrow = (main >= 20) & PLAN.marrow[main]
+    marrow = (main >= 20) & MARROW[main]
     factor = factor + marrow * (rng.uniform(0, 0.16) * texture(0, rng) + rng.uniform(0, 0.1) * texture(1, rng))
     muscle = (main >= 4) & (main <= 6)
     factor = factor + muscle * (rng.uniform(0, 0.25) * texture(1, rng) + rng.uniform(0, 0.15) * texture(0, rng))
@@ -230,7 +228,7 @@ def _textures(codes: np.ndarray, rng: Generator) -> np.ndarray:
 def _vessels(water: np.ndarray, codes: np.ndarray, level: float, rng: Generator) -> None:
     """Thin bright lines and dots of water: many in fat and joint tissue, a few in marrow."""
     main = codes[len(codes) // 2]
-    for many, where in ((rng.integers(0, 26), main < 19), (rng.integers(0, 7), PLAN.marrow[main])):
+    for many, where in ((rng.integers(0, 26), main < 19), (rng.integers(0, 7), MARROW[main])):
         spots = np.argwhere(where & (main > 1))
         for _ in range(many if len(spots) else 0):
             y, x = spots[rng.integers(len(spots))].astype(float)
@@ -253,7 +251,9 @@ def _metal(image: np.ndarray, codes: np.ndarray, rng: Generator) -> None:
         size = rng.uniform(2, 9)
         far = np.hypot((y - cy) / rng.uniform(0.7, 1.4), x - cx) + texture(2, rng)
         rim = image.max() * rng.uniform(0.6, 1.2)
-        image[(far < size * rng.uniform(1.2, 1.7)) & (np.sin(np.arctan2(y - cy, x - cx) * 2) > rng.uniform(-0.8, 0.6))] = rim
+        image[
+            (far < size * rng.uniform(1.2, 1.7)) & (np.sin(np.arctan2(y - cy, x - cx) * 2) > rng.uniform(-0.8, 0.6))
+        ] = rim
         image[far < size] = 0
 
 
@@ -315,9 +315,9 @@ def draw(maps: list[Baked], rng: Generator) -> Sample:
     if rng.random() < 0.04:
         _metal(image, codes, rng)
     image = _camera(image, rng)
-    bone = _majority(PLAN.bone[codes])
+    bone = _majority(BONE[codes])
     image = normalise(_window(image, bone, rng)) * np.float32(rng.uniform(0.85, 1.15))
-    lesion = (np.where(PLAN.marrow[codes], share, 0).mean(0) > TRUTH_SHARE) & (bone > 0)
+    lesion = (np.where(MARROW[codes], share, 0).mean(0) > TRUTH_SHARE) & (bone > 0)
     if rng.random() < 0.5:
         image, bone, lesion = image[:, ::-1].copy(), bone[:, ::-1].copy(), lesion[:, ::-1].copy()
     return Sample(image, bone, lesion, kind in ("pd_fs", "t2_fs", "stir"))

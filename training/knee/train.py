@@ -12,6 +12,7 @@ import argparse
 import json
 import time
 import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -48,10 +49,8 @@ class Net(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         c = CHANNELS
-        self.down = nn.ModuleList(
-            nn.Sequential(unit(a, b), unit(b, b)) for a, b in zip((1, *c[:-1]), c, strict=True)
-        )
-        self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in zip(c[:-1], c[1:], strict=True))
+        self.down = nn.ModuleList(nn.Sequential(unit(a, b), unit(b, b)) for a, b in zip((1, *c[:-1]), c, strict=True))
+        self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(c))
         self.up = nn.ModuleList(unit(a, a) for a in c[:-1])
         self.head = nn.Conv2d(c[0], CLASSES + 1, 1)
 
@@ -163,7 +162,9 @@ def main() -> None:
     average = {k: v.clone() for k, v in net.state_dict().items()}
     optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=1e-4)
     train, held = split(args.maps)
-    loader = iter(DataLoader(Slices(args.maps, train, args.seed), batch_size=args.batch, num_workers=1, prefetch_factor=8))
+    loader = iter(
+        DataLoader(Slices(args.maps, train, args.seed), batch_size=args.batch, num_workers=1, prefetch_factor=8)
+    )
     log = (args.out / "log.jsonl").open("a")
     start = last = time.time()
     step, sums = 0, np.zeros(4)
