@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from marrowscope.anatomy import given
-from marrowscope.anatomy.knee_model import BONES, Chances, look
+from marrowscope.anatomy.knee_model import BONES, EDEMA, OUTLINES, Chances, look
 from marrowscope.anatomy.knee_regions import subregions
 from marrowscope.anatomy.knee_side import lateral_direction
 from marrowscope.anatomy.types import Anatomy, Exam
@@ -63,7 +63,7 @@ def assemble(exam: Exam, outlines: Mapping[str, BoolArray], chances: Chances) ->
         uncertain=given.rim(bones.mask(), grid.slice_axis),
         qc=checks,
         source=chances.source,
-        extras={"outlines": found.volume, "edema": grid.with_array(chances.edema)},
+        extras={OUTLINES: found.volume, EDEMA: grid.with_array(chances.edema)},
     )
 
 

@@ -21,6 +21,9 @@ MODEL = "knee"
 BONES = ("femur", "tibia", "patella", "fibula")
 """Channels 1 to 4 of the model; channel 0 is everything else, channel 5 is edema."""
 
+EDEMA, OUTLINES = "edema", "outlines"
+"""Names under which an Anatomy carries the edema probability and the bones with their cortex."""
+
 DIRECTIONS = {"sagittal": ("I", "P"), "coronal": ("I", "L"), "axial": ("P", "L"), "oblique": ("I", "L")}
 """Rows and columns of the slices shown to the model, by plane, as in training."""
 

@@ -48,7 +48,7 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
     relative = ((smoothed(exam.image) - cutoff.reference) / cutoff.scale).astype(np.float32)
     searched = anatomy.bones.mask() & ~exam.unusable
     bright = _grown(relative, searched & ~anatomy.uncertain, cutoff)
-    fluid = _fluid_brightness(exam, anatomy, reference)
+    fluid = fluid_brightness(exam, anatomy, reference)
     found = candidates(bright, exam.image, cutoff.reference, anatomy.uncertain)
     kept = [(c, kind_of(c, cutoff.reference, fluid)) for c in found]
     lesions, objects = _objects(exam, kept, cutoff)
@@ -119,7 +119,7 @@ def _grown(relative: AnyArray, searched: BoolArray, cutoff: Cutoff) -> BoolArray
     return kept
 
 
-def _fluid_brightness(exam: Exam, anatomy: Anatomy, reference: Reference) -> float | None:
+def fluid_brightness(exam: Exam, anatomy: Anatomy, reference: Reference) -> float | None:
     """Brightness of free fluid near the bones, or None when nothing there is bright enough to be fluid."""
     near = ndimage.binary_dilation(anatomy.bones.mask(), iterations=4) & ~anatomy.bones.mask()
     if not near.any():

@@ -147,7 +147,7 @@ def _edema(codes: LabelArray, share: Float32Array, knee: Knee, bone: int, kind: 
     centre = _inward(point, codes, bone, rng.uniform(0.1, 0.9) * float(radii.min()), spacing)
     ball = _ball(codes.shape, centre, radii, spacing, rng)
     part = 1 / (1 + np.exp(np.clip((ball.level - 1) / rng.uniform(0.05, 0.3), -30, 30)))
-    part *= rng.uniform(0.45, 1.0)
+    part *= rng.uniform(0.6, 1.0)  # below about half, edema is hardly seen
     here = codes[ball.box]
     own = np.isin(here, plan.marrow_codes(bone))
     share[ball.box] = np.maximum(share[ball.box], np.where(own, part, 0))
