@@ -23,6 +23,8 @@ from marrowscope.simulate.tissues import TissueTable, load_tissues
 
 SIZE = 160
 PIXEL_MM = 0.9
+LESION_SHARE = 0.4
+"""Share of slices put through a lesion on purpose (of maps that have one): few slices meet one by chance."""
 NAMES, BONE, MARROW = plan.tissue_names(), plan.bone_of_code(), plan.marrow_of_code()
 META = np.array([plan.bone_code(b, plan.METAPHYSIS) for b in (1, 2, 4)])
 
@@ -44,6 +46,8 @@ class Baked:
     array: np.ndarray
     spacing: np.ndarray
     joint: float
+    spots: np.ndarray
+    """Some voxels with much edema, (n, 3)."""
 
 
 def open_maps(folder: Path, keep: set[str] | None = None) -> list[Baked]:
@@ -53,8 +57,15 @@ def open_maps(folder: Path, keep: set[str] | None = None) -> list[Baked]:
         info = json.loads(path.read_text())
         if keep is None or info["subject"] in keep:
             array = np.load(path.with_suffix(".npy"), mmap_mode="r")
-            maps.append(Baked(array, np.array(info["spacing"]), info["joint"]))
+            maps.append(Baked(array, np.array(info["spacing"]), info["joint"], _spots(array[1])))
     return maps
+
+
+def _spots(share: np.ndarray) -> np.ndarray:
+    """A few hundred voxels whose marrow is half edema or more."""
+    small = share[::3, ::3, ::3]
+    spots = np.argwhere(small >= 100) * 3
+    return spots[:: max(1, len(spots) // 300)]
 
 
 @lru_cache(maxsize=1)
@@ -87,6 +98,8 @@ def _pose(baked: Baked, plane: str, rng: Generator) -> tuple[np.ndarray, np.ndar
     spread = {"sagittal": 42.0, "coronal": 40.0, "axial": 60.0}[plane]
     centre[normal] += rng.uniform(-spread, spread) / baked.spacing[normal]
     centre += rng.normal(0, (6, 6, 8)) / baked.spacing
+    if len(baked.spots) and rng.random() < LESION_SHARE:
+        centre[normal] = baked.spots[rng.integers(len(baked.spots))][normal]
     basis = np.zeros((3, 3))
     basis[0, row], basis[1, column], basis[2, normal] = -1, 1 if plane != "sagittal" else -1, 1
     angles = rng.normal(0, (7, 7, 9)) * np.pi / 180

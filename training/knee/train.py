@@ -99,13 +99,14 @@ def loss_of(logits, bone, lesion, fluid):
     hot = F.one_hot(bone, CLASSES).permute(0, 3, 1, 2).float()
     both = (p * hot).sum((0, 2, 3))
     dice = 1 - ((2 * both + 1) / (p.sum((0, 2, 3)) + hot.sum((0, 2, 3)) + 1))[1:].mean()
-    weight = fluid[:, None, None] * (0.1 + (bone > 0).float())
+    weight = fluid[:, None, None] * (0.05 + (bone > 0).float()) * (1 + 4 * lesion)
     edema = logits[:, CLASSES]
     bce = (F.binary_cross_entropy_with_logits(edema, lesion, reduction="none") * weight).sum() / (weight.sum() + 1)
-    q = edema.sigmoid() * fluid[:, None, None]
-    truth = lesion * fluid[:, None, None]
+    # Overlap counts only on slices that show a lesion: elsewhere it would teach to answer "never".
+    seen = fluid[:, None, None] * (lesion.sum((1, 2), keepdim=True) > 20).float()
+    q, truth = edema.sigmoid() * seen * (bone > 0).float(), lesion * seen
     overlap = 1 - (2 * (q * truth).sum() + 50) / (q.sum() + truth.sum() + 50)
-    return ce + dice + bce + 0.5 * overlap, (ce.item(), dice.item(), bce.item(), overlap.item())
+    return ce + dice + 1.5 * bce + 0.3 * overlap, (ce.item(), dice.item(), bce.item(), overlap.item())
 
 
 @torch.no_grad()
@@ -153,12 +154,17 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=10)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--resume", type=Path)
+    parser.add_argument("--fresh-edema", action="store_true", help="forget what was learnt of edema")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
     net = Net().to(memory_format=torch.channels_last)
     if args.resume:
         net.load_state_dict(torch.load(args.resume, weights_only=True))
+        if args.fresh_edema:
+            with torch.no_grad():
+                nn.init.normal_(net.head.weight[CLASSES:], std=0.1)
+                nn.init.constant_(net.head.bias[CLASSES:], -2.0)
     average = {k: v.clone() for k, v in net.state_dict().items()}
     optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=1e-4)
     train, held = split(args.maps)

@@ -125,8 +125,7 @@ def bone_dice(case: Case, objects: Objects) -> dict[str, float | None]:
     outlines = objects.anatomy.extras.get(OUTLINES)
     empty = np.zeros(objects.exam.image.shape, np.uint16)
     labels = empty if outlines is None else outlines.array
-    codes = {n: name for n, name in enumerate(BONES, start=1)}
-    return {name: dice(case.bones[name], labels == n) for n, name in codes.items()}
+    return {name: dice(case.bones[name], labels == n) for n, name in enumerate(BONES, start=1)}
 
 
 def matched(truth: AnyArray, found: AnyArray, voxel_cm3: float) -> tuple[list[tuple[float, bool]], int]:

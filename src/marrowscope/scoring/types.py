@@ -21,7 +21,7 @@ class Cell:
     """
 
     id: str
-    value: float | None
+    value: float | None = None
     reason: str = ""
     by: str = ""
 
