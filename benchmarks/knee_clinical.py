@@ -21,7 +21,6 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import knee_clinical_data as clinical
-
 from marrowscope.anatomy.knee import clean
 from marrowscope.anatomy.knee_model import BONES, OUTLINES, look
 from marrowscope.assessment.pipeline import detect, prepare
@@ -62,7 +61,7 @@ def picture(objects: Objects, path: Path) -> None:
         grey = (np.clip(image[:, :, n].T / top, 0, 1) ** 0.7 * 255).astype(np.uint8)
         tile = np.repeat(grey[..., None], 3, axis=2)
         for label, colour in COLOURS.items():
-            tile[edge(bones[:, :, n].T == label)] = colour
+            tile[edge(label == bones[:, :, n].T)] = colour
         lesions = objects.lesions.volume.array[:, :, n].T
         for label in np.unique(lesions[lesions > 0]):
             tile[edge(lesions == label)] = CYST if kinds[int(label)] is LesionKind.CYST else LESION
