@@ -56,10 +56,8 @@ def _tests(tests: Sequence[PlannedTest], references: References) -> Block:
 
 def _care(title: str, options: Sequence[PlannedCare], references: References) -> Block:
     columns = ("Option", "Evidence", "What was shown", "Cautions here")
-    lead = (
-        "Evidence: A consistent trials, B one or disagreeing trials, C observation, D none or contradicted. No doses."
-    )
-    return Block(title, lead=lead, columns=columns, rows=tuple(_option(o, references) for o in options))
+    rows = tuple(_option(o, references) for o in options)
+    return Block(title, paragraphs=(EVIDENCE_LEVELS,), columns=columns, rows=rows)
 
 
 def _option(option: PlannedCare, references: References) -> tuple[str, ...]:
