@@ -46,6 +46,17 @@ class Void:
             and self.pile_up >= threshold(_CODE, "pile_up")
         )
 
+    @property
+    def likely(self) -> bool:
+        """Whether it looks like the tapering end of a metallic void."""
+        return self.area_mm2 >= threshold(_CODE, "tail_mm2") and self.pile_up >= threshold(_CODE, "tail_pile_up")
+
+    def continues(self, other: Void) -> bool:
+        """Whether another void lies at the same place one slice away."""
+        if abs(self.slice_index - other.slice_index) != 1:
+            return False
+        return all(a.start < b.stop and b.start < a.stop for a, b in zip(self.place, other.place, strict=True))
+
 
 def is_limb(slices: Slices) -> bool:
     """Whether air surrounds the body and its middle is near the skin."""
@@ -66,24 +77,26 @@ def check_metal(slices: Slices, where: str) -> QcCheck:
         reason = "judged in limbs only: bowel gas looks alike"
         value = Measurement.not_assessable("metal_voids", "1", reason)
         return QcCheck(_CODE, Severity.NOTE, f"metal not judged ({reason})", "look for voids yourself", value)
-    voids = [void for k in range(len(slices.values)) for void in voids_of(slices, k) if void.metallic]
+    voids = confirmed([void for k in range(len(slices.values)) for void in voids_of(slices, k)])
     seen = tuple(sorted({void.slice_index for void in voids}))
     value = Measurement.of("metal_voids", float(len(voids)), "1")
-    if longest_run(seen) >= threshold(_CODE, "slices"):
+    if voids:
         text = f"metal artefact on {where}: black voids with signal piled up beside them"
         why = "fat suppression fails around metal: a margin around it is not assessable"
         return QcCheck(_CODE, Severity.WARNING, text, why, value, seen)
     return QcCheck(_CODE, Severity.OK, f"no metal artefact seen on {where}", value=value)
 
 
-def longest_run(indices: tuple[int, ...]) -> int:
-    """Length of the longest run of neighbouring slice indices."""
-    best = run = 0
-    previous = None
-    for index in indices:
-        run = run + 1 if previous is not None and index == previous + 1 else 1
-        best, previous = max(best, run), index
-    return best
+def confirmed(voids: list[Void]) -> list[Void]:
+    """Voids with every sign, and a likely one at the same place in a neighbouring slice; those neighbours too."""
+    found: dict[int, Void] = {}
+    for i, void in enumerate(voids):
+        if not void.metallic:
+            continue
+        beside = [j for j, other in enumerate(voids) if other.likely and void.continues(other)]
+        if beside:
+            found.update({j: voids[j] for j in (i, *beside)})
+    return [found[i] for i in sorted(found)]
 
 
 def voids_of(slices: Slices, k: int) -> list[Void]:
