@@ -11,12 +11,13 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from marrowscope.assessment import Assessment, from_json, to_json
+from marrowscope.assessment import Assessment, ReleaseStatus, from_json, to_json
+from marrowscope.assessment.impression import impression_of
 from marrowscope.errors import ResultsError, UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 ASSESSMENT = "assessment.json"
 RUN = "run.json"
+FHIR = "fhir/bundle.json"
 INSPECTION = "inspection.json"
 """What a refused study leaves instead of an assessment."""
 
@@ -141,11 +143,18 @@ def write_results(out: Path, assessed: Assessed, settings: Mapping[str, Any], se
     objects = edited_objects(assessed)
     writers: dict[str, FileWriter] = {
         "assessment": lambda folder: write_assessment(folder, assessed.assessment),
-        **report_writers(assessed.assessment, objects, ("dicom",) if is_dicom(objects) else ()),
+        **report_writers(assessed.assessment, objects, (FHIR, *(("dicom",) if is_dicom(objects) else ()))),
+        "fhir": lambda folder: _write_fhir(folder, assessed.assessment),
         "dicom": lambda folder: _write_dicom(folder, assessed.assessment, objects),
         "run": lambda folder: write_run(folder, run_record(assessed, settings, seconds)),
     }
     return write_folder(out, writers)
+
+
+def _write_fhir(folder: Path, assessment: Assessment) -> None:
+    from marrowscope.exchange.fhir import bundle_json
+
+    write_text(folder, FHIR, bundle_json(assessment))
 
 
 def is_dicom(objects: Objects | None) -> bool:
@@ -162,6 +171,78 @@ def _write_dicom(folder: Path, assessment: Assessment, objects: Objects | None) 
     masks = {"lesions": objects.lesions, "bones": objects.anatomy.bones, "regions": objects.anatomy.regions}
     source = Source.of(objects.exam.study, objects.exam.fluid)
     write_dicom_folder(folder, assessment, masks, source, (folder / "report.pdf").read_bytes())
+
+
+def rewrite(folder: Path, assessment: Assessment) -> Path:
+    """The same folder for another state of the same result (a release, an amended intake): voxels are kept.
+
+    Every earlier assessment is kept under ``versions/``.
+
+    Args:
+        folder: a results folder. assessment: what it is to say now.
+
+    Raises:
+        ResultsError: the folder cannot be read.
+    """
+    from marrowscope.report.folder import read_figures, report_writers
+
+    old = read_results(folder)
+    source = folder / "dicom" / "source.json"
+    also = (FHIR, *(("dicom",) if source.is_file() else ()))
+    writers: dict[str, FileWriter] = {
+        "kept": lambda out: _keep(folder, out),
+        "assessment": lambda out: write_assessment(out, assessment),
+        **report_writers(assessment, None, also, read_figures(folder)),
+        "fhir": lambda out: _write_fhir(out, assessment),
+        "dicom": lambda out: _rewrite_dicom(old, out, assessment),
+        "run": lambda out: write_run(out, {k: v for k, v in old.run.items() if k != "files"}),
+    }
+    return write_folder(folder, writers)
+
+
+def _keep(folder: Path, out: Path) -> None:
+    """Masks as they are, and the assessment so far as the newest version."""
+    for name in ("masks", "versions"):
+        if (folder / name).is_dir():
+            shutil.copytree(folder / name, out / name)
+    versions = out / "versions"
+    versions.mkdir(exist_ok=True)
+    number = 1 + len(list(versions.glob("*.json")))
+    shutil.copyfile(folder / ASSESSMENT, versions / f"{number:04d}.json")
+
+
+def _rewrite_dicom(old: Results, out: Path, assessment: Assessment) -> None:
+    source_file = old.folder / "dicom" / "source.json"
+    if not source_file.is_file():
+        return
+    from marrowscope.exchange.source import Source
+    from marrowscope.exchange.write import write_dicom_folder
+
+    masks = {name: old.mask(name) for name in ("lesions", "bones", "regions")}
+    source = Source.from_json(source_file.read_text(encoding="utf-8"))
+    write_dicom_folder(out, assessment, masks, source, (out / "report.pdf").read_bytes())
+
+
+def release(folder: Path, by: str, at: str) -> Assessment:
+    """Sign a result: from then on its differential, checks, report and leaflet may leave.
+
+    Args:
+        folder: a results folder. by: the clinician's name. at: ISO 8601 time.
+
+    Returns:
+        The released assessment: ``final``, or ``amended`` when it was released before.
+
+    Raises:
+        UsageError: no name. ResultsError: the folder cannot be read.
+    """
+    if not by.strip():
+        raise UsageError("a release without a name", "the name of the clinician who signs", "give --by NAME")
+    was = read_results(folder).assessment
+    status = ReleaseStatus.AMENDED if was.released_by else ReleaseStatus.FINAL
+    signed = replace(was, status=status, released_by=by.strip(), released_at=at)
+    signed = replace(signed, impression=impression_of(signed))
+    rewrite(folder, signed)
+    return signed
 
 
 def edited_objects(assessed: Assessed) -> Objects | None:

@@ -14,7 +14,8 @@ MOST_PLACES = 2
 def impression_of(assessment: Assessment) -> str:
     """The impression of a finished draft, cut at whole sentences to the word limit."""
     sentences = [_extent(assessment), *_reasoning(assessment), *_limits(assessment)]
-    sentences.append("Preliminary, for research use; a clinician decides.")
+    signed = f"Released by {assessment.released_by}." if assessment.released_by else "Preliminary, a clinician decides."
+    sentences.append(f"{signed} For research use.")
     return _within_limit(sentences)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 FileWriter = Callable[[Path], None]
 """Writes one part of the folder below the given directory."""
 
+CAPTIONS = "figures/captions.json"
+"""What each picture shows, in words."""
+
 FILE_WORDS = {
     "report.pdf": "the same report on paper (PDF/A)",
     "impression.txt": "the impression, to paste",
@@ -36,19 +40,23 @@ FILE_WORDS = {
 
 
 def report_writers(
-    assessment: Assessment, objects: Objects | None, also: tuple[str, ...] = ()
+    assessment: Assessment,
+    objects: Objects | None,
+    also: tuple[str, ...] = (),
+    drawn: Mapping[str, Figure] | None = None,
 ) -> dict[str, FileWriter]:
     """Writers of every rendered part, by part name. Pictures are drawn here, once; files are written when called.
 
     Args:
         assessment: what is reported.
         objects: the objects it was concluded from, edits applied; None for an intake alone.
+        drawn: pictures already drawn, when the folder is written again without the images at hand.
         also: further parts of the folder that others write, as named in :data:`FILE_WORDS`, to be linked.
     """
     view = report_view(assessment)
-    figures = _drawn(assessment, objects)
+    figures = _drawn(assessment, objects) if drawn is None else drawn
     own = ("report.pdf", "impression.txt", "measurements.csv", "assessment.json", "run.json")
-    present = {*own, *also, *(("masks", "figures") if objects is not None else ())}
+    present = {*own, *also, *(("masks", "figures") if objects is not None or figures else ())}
     files = [(name, words) for name, words in FILE_WORDS.items() if name in present]
     writers: dict[str, FileWriter] = {
         "figures": lambda folder: _write_figures(folder, figures),
@@ -84,6 +92,26 @@ def _write_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
         (folder / "figures").mkdir(exist_ok=True)
     for name, figure in figures.items():
         (folder / "figures" / f"{name}.png").write_bytes(figure.png)
+    if figures:
+        captions = {name: figure.caption for name, figure in figures.items()}
+        _write(folder, CAPTIONS, json.dumps(captions, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_figures(folder: Path) -> dict[str, Figure]:
+    """The pictures of a results folder, in the order they were drawn; none when it has none."""
+    from PIL import Image
+
+    from marrowscope.report.figures import Figure
+
+    listing = folder / CAPTIONS
+    if not listing.is_file():
+        return {}
+    found = {}
+    for name, caption in json.loads(listing.read_text(encoding="utf-8")).items():
+        path = folder / "figures" / f"{name}.png"
+        with Image.open(path) as picture:
+            found[name] = Figure(name, path.read_bytes(), picture.width, picture.height, caption)
+    return found
 
 
 def _write_masks(folder: Path, objects: Objects) -> None:
