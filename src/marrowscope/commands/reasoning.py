@@ -182,6 +182,14 @@ def vocabulary(
         typer.echo(f"  {item['code']}  {item['label']}{also}" + (f"  under {item['place']}" if word else ""))
 
 
+@intake.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of an intake."""
+    from marrowscope.reasoning.schema import intake_schema
+
+    typer.echo(json.dumps(intake_schema(), indent=1, ensure_ascii=False))
+
+
 def bench_reasoning(
     folder: Annotated[Path, typer.Argument(help="Folder of intakes and answers.yaml.")],
     as_json: JsonOption = False,

@@ -229,3 +229,10 @@ def evidence() -> dict[str, CauseEvidence]:
     if odd := merged.keys() ^ (ranked & (merged.keys() | ranked)):
         raise KnowledgeError(f"evidence of {sorted(odd)}", "one entry for each ranked cause")
     return {key: _cause(key, raw, profiles) for key, raw in merged.items()}
+
+
+@cache
+def weighing() -> frozenset[str]:
+    """Variables that can move the ranking: a family's members, and those some cause has a frequency for."""
+    named = {name for known in evidence().values() for name in known.variables}
+    return frozenset(named | {name for name, item in variables().items() if item.family})

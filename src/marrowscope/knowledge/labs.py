@@ -26,7 +26,6 @@ class Lab:
         cuts_by_sex, cuts_child: limits that replace ``cuts``.
         maximum: largest value that can be true, in the main unit.
         background: probability of each level in anyone with edema-like marrow signal; empty = it weighs nothing.
-        loinc: LOINC code, or empty.
     """
 
     code: str
@@ -40,7 +39,6 @@ class Lab:
     cuts_child: tuple[float, ...] = ()
     maximum: float = math.inf
     background: tuple[float, ...] = ()
-    loinc: str = ""
 
     @property
     def numeric(self) -> bool:
@@ -130,7 +128,6 @@ def _lab(code: str, raw: dict[str, Any]) -> Lab:
         cuts_child=_numbers(raw.get("child")),
         maximum=float(raw.get("max", math.inf)),
         background=_numbers(raw.get("bg")),
-        loinc=str(raw.get("loinc", "")),
     )
     expected = len(lab.levels) - 1 if lab.numeric else 0
     if len(lab.cuts) != expected or list(lab.cuts) != sorted(lab.cuts):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from marrowscope.findings import Finding, Origin, State
-from marrowscope.knowledge.evidence import scale, variables
+from marrowscope.knowledge.evidence import scale, variables, weighing
 from marrowscope.knowledge.findings import Kind, implied, vocabulary
 from marrowscope.reasoning.intake import Intake, Onset
 
@@ -59,18 +59,14 @@ def _rank(finding: Finding) -> tuple[int, bool]:
     return TRUST[finding.origin], finding.state is State.PRESENT
 
 
-def _weighs(code: str) -> bool:
-    return code in variables()
-
-
 def _said(chosen: dict[str, Finding]) -> dict[str, Finding]:
     """Findings by the code that weighs: a present code that weighs nothing itself counts as its general one."""
     said: dict[str, Finding] = {}
     for code, finding in chosen.items():
         carrier = code
-        if not _weighs(code) and finding.state is State.PRESENT:
-            carrier = next((parent for parent in implied(code) if _weighs(parent)), code)
-        if _weighs(carrier) and (carrier not in said or finding.state is State.PRESENT):
+        if code not in weighing() and finding.state is State.PRESENT:
+            carrier = next((parent for parent in implied(code) if parent in weighing()), code)
+        if carrier in weighing() and (carrier not in said or finding.state is State.PRESENT):
             said[carrier] = finding
     return said
 
