@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+
+from marrowscope.report.view import ReportView
 
 LAYOUT_ONLY = ("Measurements of lesion", "Passed:", "Cells", "Share as a bar")
 """Words that only open and close parts of the page; paper shows the parts open."""
@@ -57,3 +60,13 @@ def pdf_text(pdf: bytes, folder: Path) -> str:
     command = ["pdftotext", "-raw", str(path), "-"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return re.sub(r"\f?Bone marrow report: [^\n]*\n?PRELIMINARY[^\n]*\n?\d+ / \d+\n", "\n", text)
+
+
+def without_addresses(view: ReportView) -> ReportView:
+    """The report without its sources' addresses: those break across lines on paper, and are compared apart."""
+    return replace(view, sources=tuple(replace(s, url="") for s in view.sources))
+
+
+def squeezed(text: str) -> str:
+    """Text without spaces and break points."""
+    return re.sub(r"[\s\u200b]", "", text)

@@ -28,7 +28,7 @@ from marrowscope.report.words import measurement_text, number_text, percent_text
 from marrowscope.sites import load_site, site_names
 
 SEVERITY_ORDER = (Severity.REFUSE, Severity.WARNING, Severity.NOTE, Severity.OK)
-SEX_WORDS = {"F": "female", "M": "male", "O": "other", "female": "female", "male": "male"}
+SEX_WORDS = {"F": "female", "M": "male", "O": "sex stated as other", "female": "female", "male": "male"}
 CALM_OUTCOMES = (Outcome.NO_IMAGES,)
 
 

@@ -100,10 +100,13 @@ def contrast_words(series: Series) -> str:
     return word("sequence_classes", series.sequence_class.value)
 
 
-def lesion_outlines(objects: Objects) -> list[Outline]:
-    """One outline a lesion object, rejected ones grey."""
+def lesion_outlines(objects: Objects, numbered: bool = True) -> list[Outline]:
+    """One outline a lesion object with its number, rejected ones grey."""
     array = objects.lesions.volume.array
-    return [Outline(np.asarray(array == o.label), colour_of(o)) for o in objects.objects]
+    return [
+        Outline(np.asarray(array == o.label), colour_of(o), label=str(o.label) if numbered else "")
+        for o in objects.objects
+    ]
 
 
 def colour_of(lesion: LesionObject) -> tuple[int, int, int]:
@@ -123,7 +126,7 @@ def _t1_figure(lesion: LesionRecord, objects: Objects, t1: Companion) -> Figure:
         return figure_of(name, picture, f"T1, {t1.series.plane}, at slice {lesion.key_slice + 1}, outlined")
     own = t1.series.volume
     index = int(np.clip(round(float(own.to_index(lesion.centroid_lps_mm)[own.slice_axis])), 0, _count(own) - 1))
-    outlines = [Outline(_on_grid(objects, o, own), colour_of(o)) for o in objects.objects]
+    outlines = [Outline(_on_grid(objects, o, own), colour_of(o), label=str(o.label)) for o in objects.objects]
     picture = draw_slice(own.array, layout_of(own), index, window, outlines)
     caption = f"T1, {own.plane}, own slice {index + 1} through the centre of the lesion; outline by scanner position"
     return figure_of(name, picture, caption)
@@ -146,7 +149,7 @@ def overview(assessment: Assessment, objects: Objects) -> Figure:
     keys = [x.key_slice for x in pictured_lesions(assessment)]
     indices = chosen_slices(_count(volume), keys)
     bones = [Outline(objects.anatomy.bones.mask(code), BONE_COLOUR, 1) for code in objects.anatomy.bones.codes]
-    tiles = _tiles(volume, layout, indices, [*bones, *lesion_outlines(objects)])
+    tiles = _tiles(volume, layout, indices, [*bones, *lesion_outlines(objects, numbered=False)])
     sheet = _sheet(tiles)
     some = "all" if len(indices) == _count(volume) else f"{len(indices)} of {_count(volume)}"
     kind = contrast_words(objects.exam.fluid)

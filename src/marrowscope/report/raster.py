@@ -40,16 +40,26 @@ MARGIN_PX = 6
 PNG_LEVEL = 5
 """zlib level of a PNG: 9 takes four times as long on noisy images and saves under 2 %."""
 
+PALETTE_SIZE = 256
+MOST_LINE_COLOURS = 16
+"""A picture with more colours than lines need keeps its three bytes a pixel."""
+
 RgbArray = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """A mask to draw the edge of: bool array on the same grid as the image, its colour and line width in pixels."""
+    """A mask to draw the edge of.
+
+    Attributes:
+        mask: bool array on the same grid as the image. colour: of the line. width: of the line in pixels.
+        label: written beside it, e.g. the lesion's number; empty for none.
+    """
 
     mask: BoolArray
     colour: tuple[int, int, int]
     width: int = 2
+    label: str = ""
 
 
 def window_of(array: AnyArray) -> tuple[float, float]:
@@ -115,6 +125,9 @@ def _draw_outline(picture: Image.Image, plane: AnyArray, outline: Outline) -> No
     pixels[seam] = pixels[seam] // 3
     pixels[ring] = outline.colour
     picture.paste(Image.fromarray(pixels))
+    if outline.label:
+        rows, columns = np.nonzero(ring)
+        write(picture, (int(columns.max()) + 2, int(rows.min())), outline.label, "ls")
 
 
 def _font(size: int) -> Any:
@@ -160,5 +173,27 @@ def _scale_bar(picture: Image.Image, px_per_mm: float) -> None:
 def png_bytes(picture: Image.Image) -> bytes:
     """PNG without any metadata: the same picture gives the same bytes."""
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", compress_level=PNG_LEVEL)
+    compact(picture).save(buffer, format="PNG", compress_level=PNG_LEVEL)
     return buffer.getvalue()
+
+
+def compact(picture: Image.Image) -> Image.Image:
+    """The picture as plain grey, or as one byte a pixel where a few line colours lie on it: a third of the size.
+
+    Greys keep 8 bits without colours; with colours they share the palette with them (a step of one in 255 at most).
+    """
+    pixels = np.asarray(picture.convert("RGB"))
+    coloured = (pixels != pixels[..., :1]).any(axis=-1)
+    if not coloured.any():
+        return Image.fromarray(pixels[..., 0])
+    colours, which = np.unique(pixels[coloured], axis=0, return_inverse=True)
+    greys = PALETTE_SIZE - len(colours)
+    if len(colours) > MOST_LINE_COLOURS:
+        return picture
+    ramp = np.round(np.arange(greys) * (255 / (greys - 1))).astype(np.uint8)
+    index = np.round(pixels[..., 0] * ((greys - 1) / 255)).astype(np.uint8)
+    index[coloured] = greys + which.ravel().astype(np.uint8)
+    palette = np.concatenate([np.repeat(ramp[:, None], 3, axis=1), colours])
+    small = Image.fromarray(index).convert("P")
+    small.putpalette(palette.astype(np.uint8).tobytes())
+    return small

@@ -61,7 +61,6 @@ def check_block(check: Check, references: References) -> Block:
         ("Not assessed", check.not_assessed),
         ("What would settle it", check.settle),
         ("Who should act", (f"{check.who}, {check.within}",) if check.who and check.within else ()),
-        ("What this check cannot see", check.limits),
     ]
     return Block(
         title=f"{check.label}: {word('check_levels', level)}",
@@ -69,6 +68,7 @@ def check_block(check: Check, references: References) -> Block:
         lead=check.answer,
         bullets=tuple(bullets),
         paragraphs=tuple(f"{name}: {sentence(parts)}" for name, parts in lines if parts),
+        fine_print=(f"What this check cannot see: {sentence(check.limits)}",) if check.limits else (),
     )
 
 

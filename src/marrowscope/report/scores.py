@@ -2,34 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from marrowscope.report.references import References
-from marrowscope.report.view import ScoreView, fact_of
+from marrowscope.report.view import Fact, ScoreView, fact_of
 from marrowscope.scoring.types import Cell, Score
 
 NO_CELL = "–"
 NOT_GRADED = "n/a"
 ONE_COLUMN = "grade"
 
+MOST_CELLS = 100
+"""A sheet of more cells lists only what is not 0; ``assessment.json`` and ``measurements.csv`` hold every cell."""
+
 
 def score_view(score: Score, references: References) -> ScoreView:
     """One score as text, its sources by number; a cell id's last part names the column when several share a stem."""
-    columns, rows = _grid(score.cells)
+    shown = shown_cells(score.cells)
+    columns, rows = _grid(shown)
+    hidden = len(score.cells) - len(shown)
     return ScoreView(
         label=score.label,
-        total=fact_of("total", score.total),
+        total=_total(score),
         range_text=f"{score.minimum:g}–{score.maximum:g}",
         origin="estimated, editable" if score.origin == "estimated" else "entered by a reader",
         statement=score.statement,
         context=tuple(f"{_words(k)}: {v}" for k, v in sorted(score.context.items())),
         columns=columns,
         rows=rows,
-        ungraded=_ungraded(score.cells),
+        ungraded=(*_ungraded(score.cells), *((f"{hidden} cells of grade 0 are not listed",) if hidden else ())),
         sources=references.keys(score.sources) if score.sources else "",
     )
 
 
+def _total(score: Score) -> Fact:
+    """The total as readers write it: no decimals where it is a whole number."""
+    fact = fact_of("total", score.total)
+    whole = score.total.value is not None and score.total.value == round(score.total.value)
+    return replace(fact, value=f"{score.total.value:.0f}") if whole else fact
+
+
 def _words(code: str) -> str:
     return code.replace("_", " ").replace(".", ", ")
+
+
+def shown_cells(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+    """All cells of a sheet a reader can take in; of a larger one those with a grade above 0 or entered by a reader."""
+    if len(cells) <= MOST_CELLS:
+        return cells
+    return tuple(c for c in cells if c.value or c.by)
 
 
 def _text(cell: Cell) -> str:

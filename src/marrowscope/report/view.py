@@ -136,7 +136,7 @@ class Block:
     Attributes:
         title: heading. tone: ``plain``, ``alert`` (must not be missed) or ``good``.
         lead: one line under the heading, e.g. a level. paragraphs, bullets: text.
-        columns, rows: a small table, or empty.
+        columns, rows: a small table, or empty. fine_print: limits, last and small.
     """
 
     title: str
@@ -146,6 +146,7 @@ class Block:
     bullets: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    fine_print: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
