@@ -25,6 +25,7 @@ KINDS = {
     "assess": "marrowscope.web.work.assess:run",
     "conclude": "marrowscope.web.work.conclude:run",
     "open": "marrowscope.web.work.open_study:run",
+    "what_if": "marrowscope.web.work.what_if:run",
     "render": "marrowscope.web.work.render:run",
     "export": "marrowscope.web.work.export:run",
     "pull": "marrowscope.web.work.pull:run",

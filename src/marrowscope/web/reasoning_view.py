@@ -1,8 +1,8 @@
-"""What the pages need of an assessment's reasoning beyond the report's own view."""
+"""What the pages show of an assessment's reasoning: checks, causes whose reasons add up, the next question."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,26 +12,80 @@ if TYPE_CHECKING:
 QUESTIONS_SHOWN = 3
 """More would be a second form on top of the form."""
 
+CAUSES_SHOWN = 8
+CALM_LEVELS = frozenset({"no_sign", "no sign"})
+OPEN_LEVELS = frozenset({"incomplete"})
+
 
 @dataclass(frozen=True)
 class Question:
-    """Something unknown that would move the ranking: its code, words and why it is asked."""
+    """Something unknown that would move the ranking.
+
+    Attributes:
+        code: finding code where it can be answered by yes or no; else empty. field: form field it is answered in.
+        label: words. why: what each answer would make most likely.
+    """
 
     code: str
+    field: str
     label: str
     why: str
 
 
+FIELDS = {"duration": "weeks", "onset": "onset", "site": "site", "age": "age", "sex": "sex", "setting": "setting"}
+"""Variables that are asked as facts of the form, not as findings."""
+
+
 def next_questions(assessment: Assessment) -> tuple[Question, ...]:
-    """The most informative unknowns, best first."""
+    """The most informative unknowns, best first: what can be asked, then what can be read on the images."""
     from marrowscope.knowledge.findings import vocabulary
 
-    reasoning: Mapping[str, Any] = assessment.reasoning or {}
-    entries = reasoning.get("next_questions") or reasoning.get("questions") or ()
+    reasoning = assessment.reasoning or {}
     found = []
-    for entry in entries:
-        code = str(entry.get("code") or entry.get("finding") or "")
-        if code in vocabulary():
-            label = str(entry.get("label") or vocabulary()[code].label)
-            found.append(Question(code, label, str(entry.get("why") or entry.get("reason") or "")))
+    for entry in (*reasoning.get("next_questions", ()), *reasoning.get("next_tests", ())):
+        name = str(entry["variable"])
+        code = name if name in vocabulary() else ""
+        if code or name in FIELDS:
+            found.append(Question(code, FIELDS.get(name, ""), str(entry["label"]), _why(entry.get("answers", ()))))
     return tuple(found[:QUESTIONS_SHOWN])
+
+
+def _why(answers: Sequence[Mapping[str, Any]]) -> str:
+    parts = [
+        f"{str(a['level']).replace('_', ' ')}: {str(a['group']).lower()} {100 * float(a['probability']):.0f} %"
+        for a in answers
+    ]
+    return "; ".join(parts[:3])
+
+
+@dataclass(frozen=True)
+class Check:
+    """A not-to-miss check as shown: ``tone`` is calm, incomplete or raised."""
+
+    title: str
+    level: str
+    tone: str
+    raw: Mapping[str, Any]
+
+
+def checks(assessment: Assessment) -> tuple[Check, ...]:
+    """The checks, raised ones first."""
+    found = []
+    for raw in (assessment.reasoning or {}).get("checks", ()):
+        level = str(raw["level"])
+        tone = "calm" if level in CALM_LEVELS else "incomplete" if level in OPEN_LEVELS else "raised"
+        found.append(Check(str(raw["label"]), level.replace("_", " "), tone, raw))
+    order = ("raised", "incomplete", "calm")
+    return tuple(sorted(found, key=lambda c: order.index(c.tone)))
+
+
+def causes(assessment: Assessment) -> tuple[Mapping[str, Any], ...]:
+    """The leading causes with every term; prior + terms + normaliser = posterior, in decibans."""
+    differential = (assessment.reasoning or {}).get("differential", {})
+    rows = sorted(differential.get("rows", ()), key=lambda row: -float(row["probability"]))
+    return tuple(rows[:CAUSES_SHOWN])
+
+
+def normaliser(assessment: Assessment) -> float:
+    """Decibans added to every cause alike."""
+    return float((assessment.reasoning or {}).get("differential", {}).get("normaliser_decibans", 0.0))

@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
-from marrowscope.web.pages import cohort, edits, intake, knowledge, peers, report, session, studies, study, viewer
+from marrowscope.web.pages import (
+    cohort,
+    edits,
+    intake,
+    knowledge,
+    peers,
+    reasoning,
+    report,
+    session,
+    studies,
+    study,
+    viewer,
+)
 
-ROUTERS = tuple(m.router for m in (session, studies, study, viewer, edits, intake, report, knowledge, cohort, peers))
+ROUTERS = tuple(
+    m.router for m in (session, studies, study, viewer, edits, intake, reasoning, report, knowledge, cohort, peers)
+)
