@@ -27,8 +27,7 @@ KINDS = {
     "open": "marrowscope.web.work.open_study:run",
     "what_if": "marrowscope.web.work.what_if:run",
     "render": "marrowscope.web.work.render:run",
-    "export": "marrowscope.web.work.export:run",
-    "pull": "marrowscope.web.work.pull:run",
+    "send": "marrowscope.web.work.send:run",
 }
 """Kinds of job and the functions that do them, in child processes."""
 

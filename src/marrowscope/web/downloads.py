@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from marrowscope.web.desk import HEAVY
 from marrowscope.web.records import NotFoundError
 
 if TYPE_CHECKING:
@@ -42,8 +41,12 @@ DOWNLOADS = {
     "folder": Download("Everything (zip)", "", "results.zip"),
 }
 
-EXPORTED = frozenset({"seg", "sr", "fhir"})
-"""Made by the exchange room, not by the report."""
+ABSENT = {
+    "seg": "a study that came as DICOM",
+    "sr": "a study that came as DICOM",
+    "fhir": "a version whose results folder holds a FHIR bundle",
+}
+"""What a missing part would have needed."""
 
 
 def offered(with_images: bool) -> list[tuple[str, Download]]:
@@ -52,23 +55,17 @@ def offered(with_images: bool) -> list[tuple[str, Download]]:
 
 
 def build_download(desk: Desk, study_id: str, number: int, what: str) -> Path:
-    """The file, rendered or exported now if it was not yet.
+    """The file, rendered now if it was not yet.
 
     Raises:
-        Refused: rendering or export refused. NotFoundError: this version has no such part.
+        Refused: rendering refused. NotFoundError: this version has no such part.
     """
     folder = desk.results_folder(study_id, number)
     if what == "folder":
         return _zipped(folder)
     path = folder / DOWNLOADS[what].source
-    if not path.is_file() and what in EXPORTED:
-        payload = {"study": study_id, "revision": number, "what": what}
-        job = desk.enqueue("export", payload, f"{study_id}-{number}-{what}", HEAVY, priority=5)
-        if job.state.ended:
-            job = desk.queue.retry(job.id)
-        path = folder / str(desk.wait(job, 60)["file"])
     if not path.is_file():
-        raise NotFoundError(f"no {DOWNLOADS[what].label} in this version", "a version that has it")
+        raise NotFoundError(f"no {DOWNLOADS[what].label} in this version", ABSENT.get(what, "a version that has it"))
     return path
 
 

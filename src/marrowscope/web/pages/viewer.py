@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
@@ -15,6 +15,9 @@ from marrowscope.web.desk import QUICK
 from marrowscope.web.pages.common import OnDesk, StudyId
 from marrowscope.web.records import NotFoundError
 from marrowscope.web.views import view_of
+
+if TYPE_CHECKING:
+    from marrowscope.scoring.types import Score
 
 router = APIRouter()
 
@@ -96,9 +99,14 @@ def reading_state(study: Study, revision: RevisionRow) -> dict[str, Any]:
         "totals": [
             {"code": m.code, "value": f.value, "label": f.label} for m, f in zip(a.totals, view.totals, strict=True)
         ],
-        "scores": [score.to_dict() for score in a.scores],
+        "scores": [{**score.to_dict(), "grades": highest_grade(score)} for score in a.scores],
         "impression": a.impression,
     }
+
+
+def highest_grade(score: Score) -> int:
+    """The highest grade of a cell, as far as the score's own range tells; at least 1."""
+    return max(1, round(score.maximum / len(score.cells))) if score.cells else 1
 
 
 @router.get("/api/studies/{study_id}/state")

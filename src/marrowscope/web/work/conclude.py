@@ -20,6 +20,7 @@ from marrowscope.web.work.common import database, objects_of
 
 if TYPE_CHECKING:
     from marrowscope.assessment.types import Assessment
+    from marrowscope.followup import Visit
     from marrowscope.lesion.edits import Edit
     from marrowscope.reasoning.intake import Intake
 
@@ -140,7 +141,7 @@ def concluded(db: Session, study: Study) -> Assessment:
             raise UsageError("a case without an intake", "an intake")
         assessment = reason(intake)
     else:
-        assessment = conclude(objects_of(study.id), intake, _prior_assessment(db, study), stored_edits(db, study.id))
+        assessment = conclude(objects_of(study.id), intake, _prior_visit(db, study), stored_edits(db, study.id))
     return _status(db, study, assessment)
 
 
@@ -168,8 +169,15 @@ def stored_intake(db: Session, study_id: str) -> Intake | None:
     return Intake.from_dict(row.intake) if row else None
 
 
-def _prior_assessment(db: Session, study: Study) -> Assessment | None:
-    from marrowscope.assessment import from_json
-
+def _prior_visit(db: Session, study: Study) -> Visit | None:
+    """The chosen earlier visit as it was last read: its newest assessment on its own detection with its edits."""
     prior = records.latest(db, study.prior_id) if study.prior_id else None
-    return from_json(prior.assessment) if prior else None
+    if prior is None:
+        return None
+    from marrowscope.assessment import from_json
+    from marrowscope.followup import Visit
+    from marrowscope.lesion.edits import apply_edits
+
+    assessment = from_json(prior.assessment)
+    objects = apply_edits(objects_of(prior.study_id), assessment.edits)
+    return Visit(assessment, objects.anatomy.bones, objects.lesions)
