@@ -16,6 +16,7 @@ from marrowscope.reasoning.differential import Differential, rank
 from marrowscope.reasoning.intake import Intake, Sex
 from marrowscope.reasoning.observe import observe
 from marrowscope.reasoning.plan import make_plan
+from marrowscope.reasoning.plan_text import plan_lines
 from marrowscope.reasoning.plan_types import Plan
 from plan_cases import CALM, Checked, option, ranking, said
 
@@ -186,3 +187,13 @@ def test_any_patient_gets_a_whole_and_safe_plan(
         for caution in treatments()[item.treatment].cautions:
             dangerous = set(codes) & set(factors()[caution.factor].codes)
             assert not (dangerous and caution.action == "avoid"), (item.treatment, caution.factor)
+
+
+def test_the_screen_names_what_is_left_out_and_why() -> None:
+    intake = Intake(site="knee", age=62, findings=(said("kidney_disease"),))
+    lines = list(plan_lines(make_plan(intake, OA, CALM)))
+    care_lines = [line for line in lines if line.startswith("  care:")]
+    assert not any("NSAID" in line for line in care_lines)
+    assert any("left out here" in line and "NSAID" in line and "kidney" in line for line in lines)
+    assert any(line.startswith("  at once:") for line in lines)
+    assert any("off-label" in line for line in plan_lines(make_plan(Intake(site="knee", age=40), BMES, CALM)))

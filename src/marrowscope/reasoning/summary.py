@@ -8,11 +8,11 @@ from marrowscope.knowledge.load import sources
 from marrowscope.reasoning.answer import Reasoning
 from marrowscope.reasoning.checks import Check
 from marrowscope.reasoning.differential import Row, Term
+from marrowscope.reasoning.plan_text import plan_lines
 from marrowscope.reasoning.questions import NextItem
 
 CAUSES_SHOWN = 5
 REASONS_SHOWN = 4
-CARE_SHOWN = 4
 """Lines a reader takes in at once; everything else is in the results folder and in ``--json``."""
 
 
@@ -26,7 +26,7 @@ def summary(reasoning: Reasoning, shown: int = CAUSES_SHOWN) -> str:
         *_causes(reasoning, shown),
         *(line for check in reasoning.checks for line in _check(check)),
         *_next(reasoning),
-        *_care(reasoning),
+        *plan_lines(reasoning.plan),
         *(f"Note: {note}" for note in reasoning.notes),
         "Draft for a clinician to decide upon; figures are probabilities among what was asked, not a diagnosis.",
     ]
@@ -77,10 +77,3 @@ def _next(reasoning: Reasoning) -> Iterator[str]:
 def _item(item: NextItem) -> str:
     answers = "; ".join(f"{answer.level}: {answer.group} {answer.probability:.0%}" for answer in item.answers)
     return f"{item.step_label}: {item.label} ({item.gain:.2f} bit; {answers})"
-
-
-def _care(reasoning: Reasoning) -> Iterator[str]:
-    plan = reasoning.plan
-    yield f"Plan ({plan.urgency})"
-    yield from (f"  test: {test.label}, {test.urgency}" for test in plan.tests[:CARE_SHOWN])
-    yield from (f"  care: {option.label}" for option in plan.care[:CARE_SHOWN])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from marrowscope.assessment.types import Assessment
 from marrowscope.report.build import report_view
 from marrowscope.report.html import render_index
+from marrowscope.report.leaflet import has_leaflet, patient_page
 from marrowscope.report.pdf import render_pdf
 from marrowscope.report.tables import measurements_csv
 from marrowscope.report.view import ReportView
@@ -56,7 +57,8 @@ def report_writers(
     view = report_view(assessment)
     figures = _drawn(assessment, objects) if drawn is None else drawn
     own = ("report.pdf", "impression.txt", "measurements.csv", "assessment.json", "run.json")
-    present = {*own, *also, *(("masks", "figures") if objects is not None or figures else ())}
+    told = ("patient.html",) if has_leaflet(assessment) else ()
+    present = {*own, *told, *also, *(("masks", "figures") if objects is not None or figures else ())}
     files = [(name, words) for name, words in FILE_WORDS.items() if name in present]
     writers: dict[str, FileWriter] = {
         "figures": lambda folder: _write_figures(folder, figures),
@@ -65,6 +67,8 @@ def report_writers(
         "impression": lambda folder: _write(folder, "impression.txt", assessment.impression + "\n"),
         "measurements": lambda folder: _write(folder, "measurements.csv", measurements_csv(assessment)),
     }
+    if told:
+        writers["leaflet"] = lambda folder: _write(folder, "patient.html", patient_page(assessment))
     if objects is not None:
         writers["masks"] = lambda folder: _write_masks(folder, objects)
     return writers
