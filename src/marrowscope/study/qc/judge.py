@@ -19,6 +19,9 @@ from marrowscope.volume import resample
 _JUDGED: Final = frozenset((Role.FLUID, Role.T1, Role.T2_NOFS, Role.T1_CONTRAST_FS))
 _UNSUPPRESSED: Final = (Role.T1, Role.T2_NOFS)
 _MIN_OVERLAP: Final = 0.5
+_SAME_PLACE_MM: Final = 0.2
+"""Grids this close need no resampling to compare tissues 20 mm wide."""
+
 _TRUNK: Final = frozenset(("si_joint", "hip_pelvis", "spine", "chest_wall", "diffuse"))
 _NO_SITE: Final = Guess(None)
 
@@ -104,9 +107,8 @@ def _t1_on(fluid: Series, series: tuple[Series, ...]) -> Slices | None:
     """A T1 series of the same frame of reference, sampled on the fluid series' grid; None when there is none."""
     for t1 in series:
         if t1.role is Role.T1 and _same_frame(fluid, t1):
-            sampled = (
-                t1.volume if t1.volume.same_grid(fluid.volume) else resample(t1.volume, fluid.volume, outside=-1.0)
-            )
+            close = t1.volume.same_grid(fluid.volume, _SAME_PLACE_MM)
+            sampled = t1.volume if close else resample(t1.volume, fluid.volume, outside=-1.0)
             if float((sampled.array >= 0).mean()) >= _MIN_OVERLAP:
                 return coarse(sampled)
     return None

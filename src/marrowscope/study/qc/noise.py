@@ -17,6 +17,9 @@ _MIN_AIR_PIXELS: Final = 1500
 _GHOST_SIGMA: Final = (2.0, 10.0)
 """Ghosts are broader than noise and narrower than coil shading: a band pass in coarse pixels."""
 
+_NOISE_PASSED: Final = 0.3
+"""Share of pure noise that the band pass lets through on the coarse grid (measured on air without ghosts)."""
+
 _RAYLEIGH: Final = 0.655
 """Standard deviation of magnitude noise in air over that of the noise itself (Gudbjartsson 1995)."""
 
@@ -24,7 +27,10 @@ _MAD_TO_SIGMA: Final = 1.4826
 
 
 def check_motion(slices: Slices) -> QcCheck:
-    """Ghosts: structure in the air around a limb, over the body's signal."""
+    """Ghosts: structure in the air around a limb, over the body's signal.
+
+    Only ghosts that reach the air are seen; very strong ones that touch the limb are taken for it.
+    """
     ratios = {int(k): ratio for k in slices.filled if (ratio := ghost_ratio(slices, int(k))) is not None}
     if not slices.surrounded or not ratios:
         value = Measurement.not_assessable("ghost_ratio", "1", "no air around the body in view")
@@ -54,7 +60,8 @@ def ghost_ratio(slices: Slices, k: int) -> float | None:
     signal = float(np.median(slices.values[k][slices.body[k]]))
     if signal <= 0 or int(core.sum()) < _MIN_AIR_PIXELS // 2:
         return None
-    return float((fine - wide)[core].std() / signal)
+    ghosts, noise = float((fine - wide)[core].std()), float((plane - fine)[core].std())
+    return float(np.sqrt(max(0.0, ghosts**2 - (_NOISE_PASSED * noise) ** 2)) / signal)
 
 
 def check_snr(volume: Volume, slices: Slices) -> QcCheck:

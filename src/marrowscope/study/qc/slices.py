@@ -15,17 +15,21 @@ GRID_MM: Final = 1.0
 
 _CORNER_MM: Final = 12.0
 _CORNER_MARGIN_MM: Final = 4.0
-_PAD: Final = 60
-_AIR_SHARE: Final = 0.4
-"""Corners brighter than this share of the upper quartile hold tissue (a trunk fills the field of view)."""
+_BODY_SHARE: Final = 0.06
+"""The body is brighter than this share of the 95th percentile, well suppressed fat included."""
+
+_STRIDE: Final = 2
+_PAD: Final = 30
+_AIR_SHARE: Final = 0.2
+"""Corners brighter than this share of the 95th percentile hold tissue (a trunk fills the field of view)."""
 
 _FILLED_SHARE: Final = 0.7
 _FRAME_PIXELS: Final = 3
 _SURROUNDED_SHARE: Final = 0.6
 """A limb covers less than this share of the image's frame (knees 0.23 to 0.52), a trunk more (pelves 0.66 to 0.97)."""
 
-_AIR_SPREAD: Final = 0.12
-"""Corners that vary by more than this share of the upper quartile hold tissue or ghosts, not air."""
+_AIR_SPREAD: Final = 0.06
+"""Corners that vary by more than this share of the 95th percentile hold tissue or ghosts, not air."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,16 +48,27 @@ class Slices:
     step_mm: tuple[float, float]
     trunk: bool = False
 
+    def percentile(self, q: float) -> float:
+        """A percentile of all values, from every third pixel."""
+        return float(np.percentile(self.values[:, ::3, ::3], q))
+
+    @cached_property
+    def bright(self) -> float:
+        """The 99th percentile of all values."""
+        return self.percentile(99)
+
     @cached_property
     def body(self) -> AnyArray:
         """Where the patient is, shape of ``values``, bool."""
+        return self._masks(max(3 * (self.noise or 0.0), _BODY_SHARE * self.percentile(95)))
+
+    def _masks(self, level: float) -> AnyArray:
         from scipy import ndimage
 
-        level = max(3 * (self.noise or 0.0), 0.06 * float(np.percentile(self.values, 95)))
         masks = np.zeros(self.values.shape, dtype=bool)
         for k, plane in enumerate(self.values):
             raw = ndimage.binary_closing(ndimage.gaussian_filter(plane, 1.5) > level, iterations=3)
-            masks[k] = _largest(ndimage.binary_fill_holes(raw))
+            masks[k] = _largest(ndimage.binary_fill_holes(_closed_at_frame(raw)))
         return masks
 
     @cached_property
@@ -62,12 +77,14 @@ class Slices:
         from scipy import ndimage
 
         depth = np.zeros(self.values.shape, dtype=np.float32)
+        steps = [_STRIDE * step for step in self.step_mm]
+        rows, columns = depth[0].shape[0], depth[0].shape[1]
         for k, mask in enumerate(self.body):
             if mask.any() and not mask.all():
-                padded = np.pad(mask, _PAD, mode="edge")
-                far = ndimage.distance_transform_edt(padded, sampling=self.step_mm)
-                depth[k] = far[_PAD:-_PAD, _PAD:-_PAD]
-        return depth
+                padded = np.pad(mask[::_STRIDE, ::_STRIDE], _PAD, mode="edge")
+                far = ndimage.distance_transform_edt(padded, sampling=steps)[_PAD:-_PAD, _PAD:-_PAD]
+                depth[k] = far.repeat(_STRIDE, axis=0).repeat(_STRIDE, axis=1)[:rows, :columns]
+        return np.where(self.body, depth, 0)
 
     @cached_property
     def surrounded(self) -> bool:
@@ -117,10 +134,21 @@ def _air(values: AnyArray) -> tuple[float, float | None]:
     levels = np.median(corners, axis=1)
     darkest = np.argsort(levels, kind="stable")[: max(2, len(levels) // 4)]
     air = float(np.median(levels[darkest]))
-    if air > _AIR_SHARE * float(np.percentile(values, 75)):
+    upper = float(np.percentile(values[:, ::3, ::3], 95))
+    if air > _AIR_SHARE * upper:
         return 0.0, None
     noise = float(np.median(corners[darkest].std(axis=1)))
-    return (0.0, None) if noise > _AIR_SPREAD * float(np.percentile(values, 75)) else (air, noise)
+    return (0.0, None) if noise > _AIR_SPREAD * upper else (air, noise)
+
+
+def _closed_at_frame(mask: AnyArray) -> AnyArray:
+    """The mask with each edge line filled between its ends: dark marrow that leaves the image is body too."""
+    closed = mask.copy()
+    for line in (closed[0], closed[-1], closed[:, 0], closed[:, -1]):
+        inside = np.flatnonzero(line)
+        if len(inside):
+            line[inside[0] : inside[-1] + 1] = True
+    return np.asarray(closed)
 
 
 def _largest(mask: AnyArray) -> AnyArray:

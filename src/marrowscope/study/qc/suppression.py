@@ -25,7 +25,6 @@ _LOCAL_MM: Final = 20.0
 _MIN_PIXELS: Final = 200
 _MIN_SHARE: Final = 0.05
 _BLOCK: Final = 4
-_BY_T1: Final = "fat and muscle found on T1"
 _LIMB_DEPTH_MM: Final = (25.0, 90.0)
 """A limb's middle lies 25 to 90 mm under the skin; a trunk's deeper, or with no air in view."""
 
@@ -36,10 +35,17 @@ _SHELL_SHARE: Final = 0.45
 
 @dataclass(frozen=True)
 class Ratios:
-    """Fat over muscle by slice index, and how it was had."""
+    """Fat over muscle by slice index, and how it was had.
 
-    by_slice: dict[int, float]
+    Attributes:
+        by_slice: local ratios of each slice: many where T1 tells fat from muscle, one where a limb's middle is used.
+        method: words for the report.
+        local: whether one slice's ratios mean anything alone.
+    """
+
+    by_slice: dict[int, AnyArray]
     method: str
+    local: bool
 
 
 def check_suppression(sequence: Sequence, fluid: Slices, t1: Slices | None) -> QcCheck:
@@ -64,22 +70,24 @@ def check_suppression(sequence: Sequence, fluid: Slices, t1: Slices | None) -> Q
 
 
 def _judge(sequence: Sequence, ratios: Ratios) -> QcCheck:
-    values = np.array(list(ratios.by_slice.values()))
-    median = float(np.median(values))
-    by_slice = ratios.method == _BY_T1
-    low, high = (float(np.percentile(values, q)) for q in (10, 90))
+    values = np.concatenate(list(ratios.by_slice.values()))
+    low, median, high = (float(np.percentile(values, q)) for q in (10, 50, 90))
     inverted = sequence.fat_suppression is FatSuppression.INVERSION
-    warn = threshold(_CODE, "inversion_warn" if inverted else "spectral_warn")
-    failed = tuple(sorted(k for k, ratio in ratios.by_slice.items() if ratio > warn))
-    value = Measurement.of("fat_over_muscle", median, "1", (low, high), "80 % of the slices")
+    warn, share = threshold(_CODE, "inversion_warn" if inverted else "spectral_warn"), threshold(_CODE, "share")
+    failed = tuple(sorted(k for k, local in ratios.by_slice.items() if float((local > warn).mean()) > share))
+    value = Measurement.of("fat_over_muscle", median, "1", (low, high), "80 % of the places compared")
     if median > threshold(_CODE, "refuse"):
         text = f"fat is {median:.1f} times as bright as muscle: not fat-suppressed"
         return QcCheck(_CODE, Severity.REFUSE, text, "no lesion is sized on it", value, failed)
-    if median > warn or (by_slice and len(failed) > threshold(_CODE, "slices_share") * len(values)):
+    worse = float((values > warn).mean())
+    if median > warn or (ratios.local and worse > share):
         text = f"poor fat suppression: fat is {median:.1f} times as bright as muscle ({ratios.method})"
+        if median <= warn:
+            text = f"patchy fat suppression: it fails over {100 * worse:.0f} % of the image ({ratios.method})"
         why = "brightness in the marrow of these slices may be fat: volumes there are not trusted"
         return QcCheck(_CODE, Severity.WARNING, text, why, value, failed)
-    return QcCheck(_CODE, Severity.OK, f"fat is {median:.1f} times as bright as muscle ({ratios.method})", value=value)
+    text = f"fat is {median:.1f} times as bright as muscle ({ratios.method})"
+    return QcCheck(_CODE, Severity.OK, text, value=value)
 
 
 def from_limb(fluid: Slices) -> Ratios:
@@ -87,9 +95,9 @@ def from_limb(fluid: Slices) -> Ratios:
 
     One slice proves nothing here (edema and effusion brighten it), so only the median over slices is judged.
     """
-    ratios: dict[int, float] = {}
+    ratios: dict[int, AnyArray] = {}
     if not fluid.surrounded:
-        return Ratios(ratios, "")
+        return Ratios(ratios, "", False)
     for k in fluid.filled:
         depth, deepest = fluid.depth_mm[k], float(fluid.depth_mm[k].max())
         if not _LIMB_DEPTH_MM[0] <= deepest <= _LIMB_DEPTH_MM[1]:
@@ -97,13 +105,13 @@ def from_limb(fluid: Slices) -> Ratios:
         middle = fluid.values[k][depth > _MIDDLE_SHARE * deepest]
         shell = fluid.values[k][(depth > _SHELL_MM[0]) & (depth < min(_SHELL_MM[1], _SHELL_SHARE * deepest))]
         if min(middle.size, shell.size) >= _MIN_PIXELS and float(np.median(shell)) > (fluid.noise or 0.0):
-            ratios[int(k)] = float(np.median(middle) / np.median(shell))
-    return Ratios(ratios, "middle of the limb over the soft tissue around it")
+            ratios[int(k)] = np.array([float(np.median(middle) / np.median(shell))])
+    return Ratios(ratios, "middle of the limb over the soft tissue around it", False)
 
 
 def from_t1(fluid: Slices, t1: Slices) -> Ratios:
-    """Fat over muscle, both named on T1 and compared within :data:`_LOCAL_MM`, median a slice."""
-    ratios: dict[int, float] = {}
+    """Fat over muscle, both named on T1 and compared within :data:`_LOCAL_MM`."""
+    ratios: dict[int, AnyArray] = {}
     sigma = [_LOCAL_MM / step for step in fluid.step_mm]
     for k, plane in enumerate(fluid.values):
         fat, muscle = _tissues(t1.values[k], t1.body[k], sigma)
@@ -113,9 +121,8 @@ def from_t1(fluid: Slices, t1: Slices) -> Ratios:
         sums = [smooth(np.where(mask, plane, 0), sigma) for mask in (fat, muscle)]
         both = (weights[0] > _MIN_SHARE) & (weights[1] > _MIN_SHARE) & (sums[1] > 0)
         if int(both.sum()) * _BLOCK**2 >= _MIN_PIXELS:
-            local = (sums[0][both] / weights[0][both]) / (sums[1][both] / weights[1][both])
-            ratios[k] = float(np.median(local))
-    return Ratios(ratios, _BY_T1)
+            ratios[k] = (sums[0][both] / weights[0][both]) / (sums[1][both] / weights[1][both])
+    return Ratios(ratios, "fat and muscle found on T1", True)
 
 
 def _tissues(plane: AnyArray, body: AnyArray, sigma: list[float]) -> tuple[AnyArray, AnyArray]:

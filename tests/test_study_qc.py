@@ -1,0 +1,193 @@
+"""Quality checks on pixels: real exams with known faults, and the same checks turned against made-up images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from numpy.random import default_rng
+
+from marrowscope.measurement import Severity
+from marrowscope.study import FatSuppression, PatientFacts, Sequence, Study, read_study
+from marrowscope.study.qc.dixon import check_swap
+from marrowscope.study.qc.extent import check_coverage, check_maturity
+from marrowscope.study.qc.metal import check_metal
+from marrowscope.study.qc.noise import check_motion, check_snr
+from marrowscope.study.qc.slices import Slices, coarse
+from marrowscope.study.qc.suppression import check_suppression
+from marrowscope.volume import Volume
+from needs import shared_root
+
+IN_PLANE_MM, BETWEEN_MM = 0.55, 3.5  # the data's README
+SAGITTAL_RAS = ((0.0, 0.0, BETWEEN_MM), (-IN_PLANE_MM, 0.0, 0.0), (0.0, -IN_PLANE_MM, 0.0))
+CORONAL_RAS = ((IN_PLANE_MM, 0.0, 0.0), (0.0, 0.0, -BETWEEN_MM), (0.0, -IN_PLANE_MM, 0.0))
+KNEES = ("0001", "0002", "0004", "0005", "0006", "0009", "1122", "1125", "1130", "1133", "1138", "1140")
+POOR_SUPPRESSION, METAL = {"0005", "1140"}, {"1138"}
+STIRS = ("1007", "1013", "2015")  # benchmarks/reading.py runs all of them
+FLAGGED = (Severity.WARNING, Severity.REFUSE)
+
+
+def write_knee(archive: Path, folder: Path) -> dict[str, Path]:
+    """One exam of ``knee_clinical`` as two NIfTI files, spacing as its README says."""
+    arrays = np.load(archive)
+    files = {}
+    for role, key, columns in (("fluid", "sagittal_fs", SAGITTAL_RAS), ("t1", "coronal_t1", CORONAL_RAS)):
+        array = arrays[key].transpose(2, 1, 0)
+        affine = np.eye(4)
+        affine[:3, :3] = columns
+        affine[:3, 3] = -affine[:3, :3] @ ((np.array(array.shape) - 1) / 2)
+        files[role] = folder / f"{key}.nii.gz"
+        nibabel.save(nibabel.Nifti1Image(array, affine), files[role])
+    return files
+
+
+@pytest.mark.needs("shared:data/knee_clinical")
+@pytest.mark.parametrize("exam", KNEES)
+def test_clinical_knees_are_flagged_for_what_is_wrong_with_them_only(exam: str, shared: Path, tmp_path: Path) -> None:
+    files = write_knee(shared / "data" / "knee_clinical" / f"{exam}.npz", tmp_path)
+    study = read_study(tmp_path, series=files)
+    flagged = {check.code for series in study.series for check in series.qc if check.severity in FLAGGED}
+    expected = {"fat_suppression"} if exam in POOR_SUPPRESSION else set()
+    expected |= {"metal"} if exam in METAL else set()
+    assert flagged == expected
+
+
+@cache
+def sacroiliac(case: str) -> Study:
+    root = shared_root()
+    assert root is not None
+    return read_study(root / "data" / "si_joint" / case)
+
+
+@pytest.mark.needs("shared:data/si_joint")
+@pytest.mark.parametrize("case", STIRS)
+def test_good_stirs_raise_no_alarm(case: str) -> None:
+    fluid = sacroiliac(case).fluid
+    assert fluid is not None
+    suppression = fluid.check("fat_suppression")
+    assert suppression is not None and suppression.value is not None and suppression.value.measured
+    assert [check.code for check in fluid.qc if check.severity in FLAGGED] == []
+
+
+@pytest.mark.needs("shared:data/si_joint")
+def test_an_unsuppressed_image_in_the_fluid_role_is_refused(shared: Path) -> None:
+    folder = shared / "data" / "si_joint" / "1007"
+    study = read_study(folder, series={"fluid": Path("t1.nii.gz"), "t1": Path("t1.nii.gz")})
+    fluid = next(s for s in study.series if s.role == "fluid")
+    check = fluid.check("fat_suppression")
+    assert check is not None and check.severity in FLAGGED
+
+
+def limb(
+    *, fat: float, muscle: float = 60.0, marrow: float | None = None, noise: float = 2.0, slices: int = 12
+) -> Volume:
+    """A cylinder: 6 mm of fat under the skin, muscle, and a 40 mm marrow cavity with a dark cortex."""
+    y, x = np.mgrid[:160, :160] - 79.5
+    r = np.hypot(x, y)
+    plane = np.where(r < 60, fat, 0.0)
+    plane = np.where(r < 54, muscle, plane)
+    plane = np.where(r < 22, 2.0, plane)
+    plane = np.where(r < 20, fat if marrow is None else marrow, plane)
+    rng = default_rng(3)
+    stack = np.stack([plane] * slices, axis=-1) + rng.normal(0, noise, (160, 160, slices))
+    return Volume(np.abs(stack).astype(np.float32), np.diag([1.0, 1.0, 4.0, 1.0]))
+
+
+SPECTRAL = Sequence(fat_suppression=FatSuppression.SPECTRAL)
+
+
+@pytest.mark.parametrize(
+    ("fat", "severity"), [(15.0, Severity.OK), (110.0, Severity.WARNING), (260.0, Severity.REFUSE)]
+)
+def test_suppression_of_a_limb_is_judged_by_its_marrow(fat: float, severity: Severity) -> None:
+    check = check_suppression(SPECTRAL, coarse(limb(fat=fat)), None)
+    assert check.severity is severity
+    assert check.value is not None and check.value.value == pytest.approx(fat / 60, rel=0.15)
+
+
+def test_suppression_is_judged_locally_where_t1_shows_fat_and_muscle() -> None:
+    t1 = coarse(limb(fat=200.0, muscle=60.0))
+    shading = np.linspace(0.5, 2.0, 160)[:, None, None]
+    good, bad = limb(fat=20.0), limb(fat=150.0)
+    for volume, severity in ((good, Severity.OK), (bad, Severity.WARNING)):
+        shaded = volume.with_array((volume.array * shading).astype(np.float32))
+        assert check_suppression(SPECTRAL, coarse(shaded), t1).severity is severity
+
+
+def test_suppression_without_limb_or_t1_is_said_not_guessed() -> None:
+    flat = Volume(np.full((80, 80, 6), 100, np.float32), np.diag([1.0, 1.0, 4.0, 1.0]))
+    check = check_suppression(SPECTRAL, coarse(flat), None)
+    assert check.severity is Severity.NOTE and check.value is not None and not check.value.measured
+
+
+def test_swapped_fat_and_water_are_caught() -> None:
+    water, fat = coarse(limb(fat=10.0)), coarse(limb(fat=200.0, muscle=15.0))
+    assert check_swap(water, fat).severity is Severity.OK
+    swapped = check_swap(fat, water)
+    assert swapped.severity is Severity.REFUSE and len(swapped.slices) == 12
+    half = np.arange(12) < 4
+    mixed = [np.where(half[:, None, None], a, b) for a, b in ((fat.values, water.values), (water.values, fat.values))]
+    partly = check_swap(replace_values(water, mixed[0]), replace_values(fat, mixed[1]))
+    assert partly.severity is Severity.WARNING and partly.slices == (0, 1, 2, 3)
+
+
+def replace_values(slices: Slices, values: np.ndarray) -> Slices:
+    return Slices(values, slices.noise, slices.step_mm)
+
+
+def test_ghosts_of_pulsation_are_seen() -> None:
+    base = limb(fat=15.0)
+    wide = np.abs(default_rng(4).normal(0, 2.0, (320, 160, 12)))
+    wide[80:240] = base.array
+    verdicts = []
+    for vessel in (0.0, 4.0, 30.0):
+        array = wide.copy()
+        for place in (20, 45, 270, 295):
+            array[place : place + 6, 70:90] += vessel
+        verdicts.append(check_motion(coarse(Volume(array.astype(np.float32), base.affine))).severity)
+    assert verdicts == [Severity.OK, Severity.OK, Severity.WARNING]
+
+
+def test_a_screw_is_seen_and_a_vessel_is_not() -> None:
+    base = limb(fat=200.0, muscle=60.0)
+    array = base.array.copy()
+    array[74:86, 74:86, 4:8] = 1.0
+    assert check_metal(coarse(base.with_array(array)), "x").severity is Severity.OK
+    array[86:89, 72:88, 4:8] = 420.0
+    assert check_metal(coarse(base.with_array(array)), "x").severity is Severity.WARNING
+
+
+def test_noise_lowers_the_signal_to_noise_verdict() -> None:
+    values = []
+    for noise in (2.0, 8.0, 30.0):
+        volume = limb(fat=15.0, noise=noise)
+        check = check_snr(volume, coarse(volume))
+        assert check.value is not None and check.value.value is not None
+        values.append(check.value.value)
+    assert values[0] > values[1] > values[2]
+    assert check_snr(limb(fat=15.0, noise=30.0), coarse(limb(fat=15.0, noise=30.0))).severity in FLAGGED
+
+
+def test_coverage_says_gaps_ends_and_empty_slices() -> None:
+    volume = limb(fat=15.0)
+    array = volume.array.copy()
+    array[..., 11] = 0
+    short = replace(volume, array=array)
+    check = check_coverage(short, Sequence(slice_thickness_mm=2.0), coarse(short), first_instance=3)
+    assert check.severity is Severity.NOTE and check.slices == (11,)
+    assert all(part in check.message for part in ("empty", "gaps of 2.0 mm", "starts at 3"))
+    assert check_coverage(volume, Sequence(slice_thickness_mm=4.0), coarse(volume), 1).severity is Severity.OK
+
+
+@pytest.mark.parametrize(
+    ("age", "severity"),
+    [(None, Severity.NOTE), (12.0, Severity.WARNING), (19.0, Severity.NOTE), (45.0, Severity.OK)],
+)
+def test_maturity_goes_by_age_and_unknown_is_not_adult(age: float | None, severity: Severity) -> None:
+    check = check_maturity(PatientFacts(age))
+    assert check.severity is severity
+    assert (check.value is not None and check.value.measured) is (age is not None)
