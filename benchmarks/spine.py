@@ -134,10 +134,10 @@ Mask = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
 def read_mask(path: Path) -> tuple[Mask, float]:
-    """Labels with their affine, and the volume of a voxel in cm3."""
+    """Labels with their affine, axes as near to right-anterior-superior as may be, and a voxel's volume in cm3."""
     import nibabel as nib
 
-    image = nib.load(path)
+    image = nib.as_closest_canonical(nib.load(path))
     affine = np.asarray(image.affine)
     return (np.asarray(image.dataobj).astype(np.int64), affine), float(abs(np.linalg.det(affine[:3, :3]))) / 1000
 

@@ -112,11 +112,11 @@ def knee_data() -> dict[str, Any]:
     return data
 
 
-def fine_grid(person: Person) -> Volume:
+def fine_grid(person: Person, voxel_mm: float = VOXEL_MM) -> Volume:
     """The empty fine grid around a person's knee."""
     low, high = np.array(FIELD_OF_VIEW_MM).T
-    shape = tuple(int(n) for n in np.ceil((high - low) / VOXEL_MM))
-    affine = np.diag([VOXEL_MM, VOXEL_MM, VOXEL_MM, 1.0])
+    shape = tuple(int(n) for n in np.ceil((high - low) / voxel_mm))
+    affine = np.diag([voxel_mm, voxel_mm, voxel_mm, 1.0])
     affine[:3, 3] = np.array(person.offset_mm) + low
     return grid_volume((shape[0], shape[1], shape[2]), affine)
 
@@ -156,7 +156,8 @@ class Painter:
     def __init__(self, grid: Volume, person: Person, points: Points, table: TissueTable) -> None:
         self.grid, self.points, self.table = grid, points, table
         self.canvas = Canvas(grid.shape)
-        self.margin = 4 * person.warp_mm + 2 * VOXEL_MM
+        self.voxel_mm = grid.spacing[0]
+        self.margin = 4 * person.warp_mm + 2 * self.voxel_mm
         self.inverse = np.linalg.inv(to_knee(person) @ grid.affine)
         self.shapes: dict[str, Shape] = {}
         for name, data in knee_data()["shapes"].items():
@@ -194,7 +195,7 @@ class Painter:
     def paint(self, shape: Shape, tissue: str) -> None:
         """Cover what the shape holds with a tissue."""
         if (box := self.box(shape)) is not None:
-            self.canvas.paint(box, occupancy(self.distance(shape, box)), self.table.label(tissue))
+            self.canvas.paint(box, occupancy(self.distance(shape, box), self.voxel_mm), self.table.label(tissue))
 
     def paint_structure(self, data: Mapping[str, Any]) -> None:
         """Paint one entry of the knee file."""
@@ -215,18 +216,29 @@ class Painter:
             raise ValueError(f"{name} lies outside the field of view")
         depth = -self.distance(shape, box)
         rows = np.array(data["cortex"])
-        marrow = occupancy(np.interp(self.points.w[box], rows[:, 0], rows[:, 1]).astype(np.float32) - depth)
-        self.canvas.paint(box, occupancy(-depth), self.table.label("cortical_bone"))
+        marrow = occupancy(
+            np.interp(self.points.w[box], rows[:, 0], rows[:, 1]).astype(np.float32) - depth, self.voxel_mm
+        )
+        self.canvas.paint(box, occupancy(-depth, self.voxel_mm), self.table.label("cortical_bone"))
         self.canvas.paint(box, marrow, self.table.label("yellow_marrow"))
         return Bone(name, box, depth, marrow)
 
 
-def occupancy(distance: Float32Array) -> Float32Array:
+def occupancy(distance: Float32Array, voxel_mm: float) -> Float32Array:
     """Share of a voxel inside a surface at a signed distance (mm) from its centre."""
-    return np.asarray(np.clip(np.float32(0.5) - distance / np.float32(VOXEL_MM), 0, 1))
+    share = distance * np.float32(-1 / voxel_mm)
+    share += np.float32(0.5)
+    return np.asarray(np.clip(share, 0, 1, out=share))
 
 
-def build(person: Person, table: TissueTable, rng: Generator, hardware: tuple[Screw, ...] = ()) -> Anatomy:
+def build(
+    person: Person,
+    table: TissueTable,
+    rng: Generator,
+    *,
+    hardware: tuple[Screw, ...] = (),
+    voxel_mm: float = VOXEL_MM,
+) -> Anatomy:
     """Paint a whole knee.
 
     Args:
@@ -234,8 +246,9 @@ def build(person: Person, table: TissueTable, rng: Generator, hardware: tuple[Sc
         table: tissues; only their order matters here.
         rng: draws the smooth personal departure and the texture.
         hardware: metal parts, each a chain of points in the knee's frame and a radius.
+        voxel_mm: step of the fine grid; coarser is quicker and rougher.
     """
-    grid, data = fine_grid(person), knee_data()
+    grid, data = fine_grid(person, voxel_mm), knee_data()
     points = knee_points(grid, person, rng)
     painter = Painter(grid, person, points, table)
     for structure in data["structures"]:

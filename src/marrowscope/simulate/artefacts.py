@@ -21,10 +21,10 @@ SUPPRESSION_WINDOW_PPM = 1.6
 SUPPRESSION_EDGE_PPM = 0.35
 """Width over which the pulse's effect fades, ppm (a Gaussian or SLR pulse of 8-15 ms)."""
 
-DISTORTION_PARTS = 12
+DISTORTION_PARTS = 8
 """Parts a pixel is split into before it is displaced; signal beside metal is stretched by less than this."""
 
-STILL_PX = 0.05
+STILL_PX = 0.25
 """Displacements below this many pixels are left out of the distortion."""
 
 GHOST_LINES = 8.0
@@ -120,6 +120,8 @@ def motion_ghosts(
         The magnitude with ghosts and blur along ``axis``.
     """
     out = image.copy()
+    from scipy import fft
+
     moved, source = np.moveaxis(out, (slice_axis, axis), (0, 1)), np.moveaxis(image, (slice_axis, axis), (0, 1))
     lines = source.shape[1]
     frequency = np.fft.fftfreq(lines)
@@ -127,8 +129,8 @@ def motion_ghosts(
     for k in range(source.shape[0])[slices]:
         start, jitter = rng.uniform(0, 2 * np.pi), np.cumsum(rng.normal(0, 0.05, lines))
         displacement = amplitude_px * np.sin(2 * np.pi * order / GHOST_LINES + start + jitter)
-        ramp = np.exp(-2j * np.pi * frequency * displacement)
-        moved[k] = np.abs(np.fft.ifft(np.fft.fft(source[k], axis=0) * ramp[:, None], axis=0))
+        ramp = np.exp(-2j * np.pi * frequency * displacement).astype(np.complex64)
+        moved[k] = np.abs(fft.ifft(fft.fft(source[k], axis=0) * ramp[:, None], axis=0))
     return out
 
 

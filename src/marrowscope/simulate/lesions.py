@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marrowscope.errors import UsageError
-from marrowscope.simulate.anatomy import VOXEL_MM, Anatomy, Bone
+from marrowscope.simulate.anatomy import Anatomy, Bone
 from marrowscope.simulate.artefacts import Generator, smooth_field
 from marrowscope.simulate.marrow import MarrowContents
 from marrowscope.simulate.sampling import grid_volume
@@ -128,7 +128,7 @@ def _truth(request: LesionRequest, number: int, labels: npt.NDArray[np.uint8], a
     where = np.argwhere(labels == number)
     centre = anatomy.tissues.grid.to_world(where.mean(axis=0)) if len(where) else np.full(3, np.nan)
     x, y, z = (round(float(c), 2) for c in centre)
-    volume = float(len(where) * VOXEL_MM**3)
+    volume = len(where) * anatomy.tissues.grid.voxel_volume_mm3
     return LesionTruth(number, request.site, request.pattern, _site(request)["bone"], volume, (x, y, z))
 
 
@@ -155,19 +155,20 @@ def _draw(
     def share_at(radius: float) -> Float32Array:
         return np.asarray((1 - core) * expit((np.float32(radius) - border) / np.float32(soft)), dtype=np.float32)
 
-    share = share_at(_radius_for(request.volume_cm3 * 1000, share_at, bone.marrow))
+    voxels = request.volume_cm3 * 1000 / grid.voxel_volume_mm3
+    share = share_at(_radius_for(voxels, share_at, bone.marrow))
     contents[bone.name].put("marrow_edema", share)
     for tissue, part in features:
         contents[bone.name].put(tissue, part)
     return share
 
 
-def _radius_for(volume_mm3: float, share_at: Callable[[float], Float32Array], marrow: Float32Array) -> float:
+def _radius_for(voxels: float, share_at: Callable[[float], Float32Array], marrow: Float32Array) -> float:
     low, high = SCALE_RANGE_MM
     inside = marrow >= EDEMA_SHARE
     for _ in range(SCALE_STEPS):
         middle = (low + high) / 2
-        if np.count_nonzero((share_at(middle) >= EDEMA_SHARE) & inside) * VOXEL_MM**3 < volume_mm3:
+        if np.count_nonzero((share_at(middle) >= EDEMA_SHARE) & inside) < voxels:
             low = middle
         else:
             high = middle

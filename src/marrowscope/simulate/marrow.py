@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from marrowscope.simulate.anatomy import Anatomy, Bone, knee_data
+from marrowscope.simulate.anatomy import Anatomy, Bone, knee_data, occupancy
 from marrowscope.simulate.artefacts import Generator, smooth_field
 from marrowscope.simulate.sampling import grid_volume
 from marrowscope.simulate.signal import Float32Array
@@ -122,7 +122,7 @@ def vessel(anatomy: Anatomy, name: str, rng: Generator) -> Float32Array:
     box = anatomy.bones[name].box
     points = Points(anatomy.points.u[box], anatomy.points.v[box], anatomy.points.w[box])
     distance = Tube(np.array([outer, (outer + inner) / 2 + [0, 2, 0], inner]), 0.8).distance(points)
-    return np.asarray(np.clip(0.5 - distance / 0.75, 0, 1), dtype=np.float32)
+    return occupancy(distance, anatomy.tissues.grid.spacing[0])
 
 
 def cyst(anatomy: Anatomy, name: str, rng: Generator) -> Float32Array:
@@ -135,7 +135,7 @@ def cyst(anatomy: Anatomy, name: str, rng: Generator) -> Float32Array:
     box = anatomy.bones[name].box
     points = Points(anatomy.points.u[box], anatomy.points.v[box], anatomy.points.w[box])
     distance = Ellipsoid(centre, radius * rng.uniform(0.8, 1.2, 3)).distance(points)
-    return np.asarray(np.clip(0.5 - distance / 0.75, 0, 1), dtype=np.float32)
+    return occupancy(distance, anatomy.tissues.grid.spacing[0])
 
 
 def _noise(anatomy: Anatomy, bone: Bone, rng: Generator, length_mm: float) -> Float32Array:

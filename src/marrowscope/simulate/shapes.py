@@ -177,7 +177,8 @@ class Union:
     def bounds(self) -> Bounds:
         """See :class:`Shape`."""
         low, high = zip(*[p.bounds for p in self.parts], strict=True)
-        return np.min(low, axis=0), np.max(high, axis=0)
+        bulge = self.blend / 2  # a quarter where two parts meet, more where several do
+        return np.min(low, axis=0) - bulge, np.max(high, axis=0) + bulge
 
     def distance(self, points: Points) -> Float32Array:
         """See :class:`Shape`."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from marrowscope.simulate.anatomy import Anatomy, Person, Screw, build
+from marrowscope.simulate.anatomy import VOXEL_MM, Anatomy, Person, Screw, build
 from marrowscope.simulate.artefacts import Generator, Implant
 from marrowscope.simulate.lesions import LesionRequest, LesionTruth, draw_lesions, lesion_data
 from marrowscope.simulate.marrow import Mimics, fill_marrow
@@ -129,6 +129,10 @@ class KneeOptions:
         extra_series: further series of the protocol file.
         oblique_deg: turns all stacks about the patient's long axis and then left-right axis.
         reverse: number slices from the other end.
+        voxel_mm: step of the fine grid; the default is what truth is counted on, coarser is for quick trials.
+
+    Raises:
+        UsageError: a word or number the data files do not know.
     """
 
     lesions: tuple[LesionRequest, ...] | None = None
@@ -143,6 +147,18 @@ class KneeOptions:
     extra_series: tuple[str, ...] = ()
     oblique_deg: float = 0.0
     reverse: bool = False
+    voxel_mm: float = VOXEL_MM
+
+    def __post_init__(self) -> None:
+        noise_level(self.noise)
+        load_tissues(self.field_t)
+        for name in self.series:
+            load_protocol(name, self.field_t)
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """Names of the series to run, in the protocol file's words."""
+        return (*series_names(self.fluid), *self.extra_series)
 
 
 def random_person(rng: Generator, options: KneeOptions) -> Person:
@@ -214,7 +230,7 @@ def knee(seed: int, options: KneeOptions | None = None, table: TissueTable | Non
     requests = options.lesions if options.lesions is not None else random_lesions(lesion_rng)
     table = table or varied(load_tissues(options.field_t), table_rng)
     hardware = SCREWS if Fault.METAL in options.faults else ()
-    anatomy = build(person, table, shape_rng, hardware)
+    anatomy = build(person, table, shape_rng, hardware=hardware, voxel_mm=options.voxel_mm)
     contents = fill_marrow(anatomy, mimics, marrow_rng)
     listed, lesions = draw_lesions(requests, anatomy, contents, lesion_rng)
     layers = [layer for content in contents.values() for layer in content.layers(anatomy.tissues, table)]
@@ -229,7 +245,7 @@ def varied(table: TissueTable, rng: Generator) -> TissueTable:
     factors: dict[str, dict[str, float]] = {
         t.name: {"t1_ms": float(rng.normal(1, 0.04)), "t2_ms": float(rng.normal(1, 0.05))} for t in table.tissues[1:]
     }
-    factors["marrow_edema"] |= {"fat_fraction": float(rng.uniform(0.75, 1.3)), "t2_ms": float(rng.uniform(0.85, 1.2))}
+    factors["marrow_edema"] |= {"fat_fraction": float(rng.uniform(0.75, 1.35)), "t2_ms": float(rng.uniform(0.85, 1.2))}
     factors["red_marrow"] |= {"fat_fraction": float(rng.uniform(0.85, 1.15))}
     return table.scaled(factors)
 
@@ -251,7 +267,7 @@ def _scan(
     anatomy: Anatomy, table: TissueTable, options: KneeOptions, implants: tuple[Implant, ...], rng: Generator
 ) -> tuple[SimulatedSeries, ...]:
     """Run every series of the study, each with its own share of the chance."""
-    names = (*series_names(options.fluid), *options.extra_series)
+    names = options.series
     series: list[SimulatedSeries] = []
     for name, stream in zip(names, rng.spawn(len(names)), strict=True):
         protocol = load_protocol(name, options.field_t)
