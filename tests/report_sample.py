@@ -72,7 +72,7 @@ def _objects(
     image = grid.with_array(fluid)
     first = series("1.2.3.1", Role.FLUID, SequenceClass.PD_FS, image, "PD FS <sag> & more")
     second = series("1.2.3.10", Role.T1, SequenceClass.T1, grid.with_array(t1), "T1")
-    study = Study("dicom", (first, second), (Refusal("series 9", "localizer", "three orientations in one series"),))
+    study = Study("nifti", (first, second), (Refusal("series 9", "localizer", "three orientations in one series"),))
     study = replace(study, study_date="2025-03-01", input_hash="ab" * 32)
     companion = Companion(second, grid.with_array(t1), np.ones(SHAPE, dtype=bool), 1.08, 1.11, True)
     qc = (

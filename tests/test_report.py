@@ -17,11 +17,12 @@ import pytest
 from PIL import Image
 
 from marrowscope.assessment import Assessment, Outcome
-from marrowscope.assessment.types import NotAssessed
+from marrowscope.assessment.types import NotAssessed, ReleaseStatus
 from marrowscope.lesion.types import Objects
 from marrowscope.measurement import Measurement
 from marrowscope.report.build import report_view
 from marrowscope.report.figures import Figure, chosen_slices, make_figures
+from marrowscope.report.folder import patient_page
 from marrowscope.report.html import render_index
 from marrowscope.report.pdf import printable, render_pdf, uncovered_characters
 from marrowscope.report.raster import EDEMA_COLOUR
@@ -226,3 +227,20 @@ def test_numbers_read_as_readers_write_them() -> None:
     assert number_text(-0.0001, "cm3") == "0.00"
     assert number_text(3.0, "1", "lesion_count") == "3"
     assert [percent_text(p) for p in (0.0, 0.004, 0.5, 0.996, 1.0)] == ["0 %", "<1 %", "50 %", ">99 %", "100 %"]
+
+
+@pytest.mark.parametrize(
+    ("status", "by", "said"),
+    [
+        (ReleaseStatus.PRELIMINARY, "", "PRELIMINARY. Not signed by a clinician."),
+        (ReleaseStatus.FINAL, "Dr Grey", "FINAL. Released by Dr Grey, 2026-11-23T09:00:00+00:00."),
+        (ReleaseStatus.AMENDED, "Dr Grey", "AMENDED. Released by Dr Grey, 2026-11-23T09:00:00+00:00."),
+        (ReleaseStatus.AMENDED, "", "AMENDED after release. Not signed again by a clinician."),
+    ],
+)
+def test_only_a_named_person_makes_it_more_than_a_draft(status: ReleaseStatus, by: str, said: str) -> None:
+    at = "2026-11-23T09:00:00+00:00" if by else ""
+    signed = replace(sample()[0], status=status, released_by=by, released_at=at)
+    assert said in page_words(page_of(signed))
+    assert report_view(signed).final == bool(by)
+    assert ("Draft. A doctor has not yet checked" in patient_page(signed)) == (not by)

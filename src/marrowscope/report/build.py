@@ -42,7 +42,7 @@ def report_view(a: Assessment) -> ReportView:
         subtitle=_subtitle(a),
         status=a.status.value,
         banner=_banner(a),
-        final=a.status is ReleaseStatus.FINAL,
+        final=bool(a.released_by),
         disclaimer=a.disclaimer,
         outcome=word("outcomes", a.outcome.value),
         outcome_tone=_tone(a.outcome),
@@ -95,10 +95,12 @@ def _subtitle(a: Assessment) -> str:
 
 
 def _banner(a: Assessment) -> str:
-    words = word("releases", a.status.value)
-    if a.status is ReleaseStatus.FINAL:
-        return f"{words}. Released by {a.released_by}, {a.released_at}."
-    return words
+    """The release state; signed is what carries a name, an amended result without one waits for its signature."""
+    if a.released_by:
+        return f"{word('releases', a.status.value)}. Released by {a.released_by}, {a.released_at}."
+    if a.status is ReleaseStatus.AMENDED:
+        return f"{word('releases', a.status.value)} after release. Not signed again by a clinician."
+    return f"{word('releases', ReleaseStatus.PRELIMINARY.value)}. Not signed by a clinician."
 
 
 def _tone(outcome: Outcome) -> str:
