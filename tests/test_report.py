@@ -22,8 +22,8 @@ from marrowscope.lesion.types import Objects
 from marrowscope.measurement import Measurement
 from marrowscope.report.build import report_view
 from marrowscope.report.figures import Figure, chosen_slices, make_figures
-from marrowscope.report.folder import patient_page
 from marrowscope.report.html import render_index
+from marrowscope.report.leaflet import patient_page
 from marrowscope.report.pdf import printable, render_pdf, uncovered_characters
 from marrowscope.report.raster import EDEMA_COLOUR
 from marrowscope.report.tables import measurements_csv
