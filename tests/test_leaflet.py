@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -239,3 +241,26 @@ def test_the_judge_of_readability_can_fail() -> None:
     hard = "Subchondral insufficiency fractures demonstrate heterogeneous intermediate signal characteristics."
     assert grade(hard) > HIGHEST_GRADE
     assert grade("The cat sat on the mat. It was a good cat.") < 2
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.needs("pdfinfo")
+def test_the_longest_leaflet_prints_on_two_pages(tmp_path: Path) -> None:
+    codes = ("long_antiresorptive", "sickle_cell_disease", "kidney_disease", "anticoagulant")
+    intake = Intake(site="foot_ankle", side="both", age=12, findings=tuple(map(said, codes)))
+    checks = tuple(Checked(kind, "strongly_suspicious") for kind in ("cancer", "infection", "unstable"))
+    likely = ranking(insufficiency_fracture=0.45, osteoarthritis=0.2, gout=0.15)
+    page, paper = tmp_path / "patient.html", tmp_path / "patient.pdf"
+    page.write_text(render_leaflet(leaflet_for(intake, likely, checks)), encoding="utf-8")
+    quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    quiet += [
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-pdf-header-footer",
+    ]
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    command = ["chromium", *quiet, profile, f"--print-to-pdf={paper}", page.as_uri()]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    told = subprocess.run(["pdfinfo", str(paper)], check=True, capture_output=True, text=True, timeout=60).stdout
+    assert int(re.search(r"Pages:\s+(\d+)", told)[1]) == 2
