@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +12,7 @@ from marrowscope.exchange.dicom_seg import write_seg
 from marrowscope.exchange.dicom_sr import write_sr
 from marrowscope.exchange.key_objects import write_key_objects
 from marrowscope.exchange.presentation import write_presentation
+from marrowscope.exchange.quiet import quiet
 from marrowscope.exchange.source import Source
 
 if TYPE_CHECKING:
@@ -55,14 +54,6 @@ def dicom_objects(
         made["ko"] = write_key_objects(assessment, source)
         made["pr"] = write_presentation(assessment, masks["lesions"], source)
     return {kind: ds for kind, ds in made.items() if ds is not None and kind in kinds}
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No warnings: highdicom and pydicom print the values they warn about, and these may be a patient's name."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def write_dicom_folder(

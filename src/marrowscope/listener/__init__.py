@@ -1,0 +1,1 @@
+"""Receive studies, assess each a quiet time after its last image, send draft measurements back."""
