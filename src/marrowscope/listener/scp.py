@@ -38,7 +38,7 @@ class Door:
 def start_scp(door: Door, spool: Spool) -> ThreadedAssociationServer:
     """Listen in the background; ``shutdown()`` of the returned server ends it."""
     from pynetdicom import AE, AllStoragePresentationContexts, evt
-    from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+    from pynetdicom.sop_class import Verification
 
     ae = AE(ae_title=door.ae_title)
     ae.require_called_aet = True
@@ -62,7 +62,7 @@ def _transfer_syntaxes() -> list[str]:
 
 def _admit(event: Any, door: Door) -> None:
     """Reject an association from anybody not on the list."""
-    calling = str(event.assoc.requestor.ae_title).strip()
+    calling = str(event.assoc.requestor.primitive.calling_ae_title).strip()
     address = str(event.assoc.requestor.address)
     if door.senders.get(calling) not in (address, "*"):
         log.warning("refused an association: sender not on the allow-list")
