@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -22,12 +23,14 @@ class Ran:
     Attributes:
         code: exit status.
         seconds: wall-clock time.
+        cpu_seconds: processor time of the command and its children; what a busy machine does not change much.
         peak_mb: largest resident memory of the process and its children together, MiB.
         said: the last lines it wrote.
     """
 
     code: int
     seconds: float
+    cpu_seconds: float
     peak_mb: float
     said: str
 
@@ -37,12 +40,15 @@ def run_measured(arguments: Sequence[str], log: Path) -> Ran:
     started = time.perf_counter()
     with log.open("w", encoding="utf-8") as stream:
         child = subprocess.Popen([sys.executable, "-m", *arguments], stdout=stream, stderr=subprocess.STDOUT)
-        peak = 0
-        while child.poll() is None:
+        peak, ended = 0, 0
+        while not ended:
             peak = max(peak, _resident(child.pid))
             time.sleep(POLL_SECONDS)
+            ended, status, usage = os.wait4(child.pid, os.WNOHANG)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - started
     said = " ".join(log.read_text(encoding="utf-8", errors="replace").split()[-40:])
-    return Ran(child.returncode, time.perf_counter() - started, peak / 2**20, said)
+    return Ran(child.returncode, seconds, usage.ru_utime + usage.ru_stime, peak / 2**20, said)
 
 
 def _resident(pid: int) -> int:

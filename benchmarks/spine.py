@@ -14,6 +14,7 @@ import json
 import shutil
 import statistics
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -73,16 +74,27 @@ class Outcome:
     matches: tuple[Match, ...]
 
 
+def simulate(case: Case, work: Path) -> Ran | None:
+    """Write one study, unless it is there.
+
+    Raises:
+        SystemExit: the command failed.
+    """
+    folder = work / case.name
+    if (folder / "truth" / "truth.json").is_file():
+        return None
+    ran = run_measured(["marrowscope", *case.arguments(str(folder))], work / f"{case.name}.simulate.log")
+    if ran.code != 0:
+        raise SystemExit(f"{case.name}: simulate ended with {ran.code}: {ran.said}")
+    return ran
+
+
 def run_case(case: Case, work: Path, bones: str) -> Outcome:
     """Simulate (unless it is there) and assess one study."""
     folder, results = work / case.name, work / f"{case.name}.results"
-    simulated = None
-    if not (folder / "truth" / "truth.json").is_file():
-        simulated = run_measured(["marrowscope", *case.arguments(str(folder))], work / f"{case.name}.simulate.log")
-        if simulated.code != 0:
-            raise SystemExit(f"{case.name}: simulate ended with {simulated.code}: {simulated.said}")
+    simulated = simulate(case, work)
     shutil.rmtree(results, ignore_errors=True)
-    arguments = ["marrowscope", "assess", str(folder / "study"), "-o", str(results), "--quiet", "--site", "knee"]
+    arguments = ["marrowscope", "assess", str(folder / "study"), "-o", str(results), "--quiet"]
     if bones == "truth":
         arguments += ["--bones", str(folder / "truth" / "bones_ser0002.nii.gz")]
     assessed = run_measured(arguments, work / f"{case.name}.assess.log")
@@ -170,7 +182,16 @@ def _match(case: Case, true_cm3: float, found_cm3: float, words: str) -> Match:
 def report(outcomes: Sequence[Outcome]) -> str:
     """The table that is printed."""
     sound = [m for o in outcomes if o.case.kind == "lesions" for m in o.matches]
-    lines = ["", *_by_size(sound), "", *_by("noise", sound), *_by("field", sound), *_by("fluid", sound), ""]
+    lines = [
+        "",
+        *_by_size(sound),
+        "",
+        *_by("noise", sound),
+        *_by("field", sound),
+        *_by("fluid", sound),
+        *_by_pattern(sound),
+        "",
+    ]
     return "\n".join([*lines, *_false(outcomes), "", *_faults(outcomes), "", *_cost(outcomes), *_ended(outcomes)])
 
 
@@ -179,15 +200,15 @@ def _row(name: str, matches: Sequence[Match]) -> str:
     hit = [m for m in true if m.found_cm3 > 0]
     errors = sorted(abs(m.error) for m in hit)
     if not errors:
-        return f"{name:<22} {len(true):>4} {len(hit):>6}"
+        return f"{name:<26} {len(true):>4} {len(hit):>6}"
     bias, within = statistics.median(m.error for m in hit), sum(e <= 0.15 for e in errors) / len(true)
     return (
-        f"{name:<22} {len(true):>4} {len(hit):>6} {statistics.median(errors):>9.1%} {bias:>+8.1%} "
+        f"{name:<26} {len(true):>4} {len(hit):>6} {statistics.median(errors):>9.1%} {bias:>+8.1%} "
         f"{errors[-1]:>8.1%} {within:>12.0%}"
     )
 
 
-HEADER = f"{'true lesions':<22} {'n':>4} {'found':>6} {'median':>9} {'bias':>8} {'worst':>8} {'within 15 %':>12}"
+HEADER = f"{'true lesions':<26} {'n':>4} {'found':>6} {'median':>9} {'bias':>8} {'worst':>8} {'within 15 %':>12}"
 
 
 def _by_size(matches: Sequence[Match]) -> list[str]:
@@ -204,6 +225,12 @@ def _by(name: str, matches: Sequence[Match]) -> list[str]:
         _row(f">= 1 cm3, {name} {v}", [m for m in matches if str(getattr(m, name)) == v and m.true_cm3 >= 1])
         for v in values
     ]
+
+
+def _by_pattern(matches: Sequence[Match]) -> list[str]:
+    single = [m for m in matches if m.true_cm3 >= 1 and "+" not in m.words]
+    patterns = sorted({m.words.split()[0] for m in single})
+    return [_row(f">= 1 cm3, {p}", [m for m in single if m.words.startswith(p)]) for p in patterns]
 
 
 def _false(outcomes: Sequence[Outcome]) -> list[str]:
@@ -240,9 +267,11 @@ def _cost(outcomes: Sequence[Outcome]) -> list[str]:
         ("simulate, whole", [o.simulated for o in outcomes if o.simulated is not None]),
     ):
         if runs:
-            seconds, peak = [r.seconds for r in runs], [r.peak_mb for r in runs]
+            seconds, cpu = [r.seconds for r in runs], [r.cpu_seconds for r in runs]
+            peak = [r.peak_mb for r in runs]
             lines.append(
                 f"{name:<16} {statistics.median(seconds):>9.2f} {max(seconds):>9.2f}   "
+                f"processor seconds: median {statistics.median(cpu):.1f}, worst {max(cpu):.1f}   "
                 f"peak RSS of the process tree: median {statistics.median(peak):.0f} MB, worst {max(peak):.0f} MB"
             )
     return lines
@@ -269,20 +298,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tuning", action="store_true", help="other seeds, for whoever sets a threshold")
     parser.add_argument("--bones", choices=("auto", "truth"), default="auto", help="truth = the detector alone")
     parser.add_argument("--cases", type=int, nargs=3, default=(34, 20, 10), metavar=("LESIONS", "FREE", "FAULTY"))
+    parser.add_argument("--jobs", type=int, default=1, help="studies at a time; seconds are only honest with 1")
+    parser.add_argument("--only-simulate", action="store_true", help="write the studies and stop")
     options = parser.parse_args(arguments)
     seed = TUNING_SEED if options.tuning else FIRST_SEED
     work: Path = options.work / ("tuning" if options.tuning else "published")
     work.mkdir(parents=True, exist_ok=True)
-    outcomes = []
     chosen = cases(seed, *options.cases)
-    for number, case in enumerate(chosen, start=1):
-        outcomes.append(run_case(case, work, options.bones))
-        last = outcomes[-1]
-        found = ", ".join(f"{m.true_cm3:.2f}>{m.found_cm3:.2f}" for m in last.matches)
-        print(
-            f"{number}/{len(chosen)} {case.name} exit {last.assessed.code} {last.assessed.seconds:.0f} s  {found}",
-            flush=True,
-        )
+    if options.only_simulate:
+        with ThreadPoolExecutor(options.jobs) as pool:
+            list(pool.map(lambda case: simulate(case, work), chosen))
+        return 0
+    outcomes: list[Outcome] = []
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for outcome in pool.map(lambda case: run_case(case, work, options.bones), chosen):
+            outcomes.append(outcome)
+            found = ", ".join(f"{m.true_cm3:.2f}>{m.found_cm3:.2f}" for m in outcome.matches)
+            code, seconds = outcome.assessed.code, outcome.assessed.seconds
+            print(f"{len(outcomes)}/{len(chosen)} {outcome.case.name} exit {code} {seconds:.0f} s  {found}", flush=True)
     write_rows(outcomes, work / "matches.csv")
     print(report(outcomes))
     return 0
