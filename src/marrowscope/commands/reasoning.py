@@ -106,6 +106,7 @@ def _to(out: Path | None, text: str) -> None:
 @intake.command("check")
 def check(file: FileArgument, as_json: JsonOption = False) -> None:
     """Check an intake: each mistake with its line and the nearest valid word; exit code 2 when there is one."""
+    from marrowscope.findings import State
     from marrowscope.reasoning.interview import contradictions
 
     case = _load(file)
@@ -113,7 +114,8 @@ def check(file: FileArgument, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps({"intake": case.to_dict(), "notes": [*clashes, *kept]}, indent=1, ensure_ascii=False))
         return
-    typer.echo(f"{file.name}: valid, {len(case.findings)} findings")
+    known = sum(finding.state is not State.UNKNOWN for finding in case.findings)
+    typer.echo(f"{file.name}: valid, {known} findings known")
     for line in (*clashes, *kept):
         typer.echo(f"  note: {line}")
 

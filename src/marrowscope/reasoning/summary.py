@@ -69,9 +69,10 @@ def _check(check: Check) -> Iterator[str]:
 
 def _next(reasoning: Reasoning) -> Iterator[str]:
     for name, items in (("Ask next", reasoning.next_questions), ("Test next", reasoning.next_tests)):
-        if items:
-            yield name
-            yield from (f"  {_item(item)}" for item in items[:3])
+        yield name
+        yield from (f"  {_item(item)}" for item in items[:ITEMS_SHOWN])
+        if not items:
+            yield "  nothing would move the ranking by much; the plan says what the cause needs"
 
 
 def _item(item: NextItem) -> str:
