@@ -13,6 +13,7 @@ from marrowscope.reasoning.questions import NextItem
 
 CAUSES_SHOWN = 5
 REASONS_SHOWN = 4
+ITEMS_SHOWN = 3
 """Lines a reader takes in at once; everything else is in the results folder and in ``--json``."""
 
 
