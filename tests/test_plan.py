@@ -197,3 +197,25 @@ def test_the_screen_names_what_is_left_out_and_why() -> None:
     assert any("left out here" in line and "NSAID" in line and "kidney" in line for line in lines)
     assert any(line.startswith("  at once:") for line in lines)
     assert any("off-label" in line for line in plan_lines(make_plan(Intake(site="knee", age=40), BMES, CALM)))
+
+
+def test_while_cancer_is_suspected_nothing_is_infused_injected_or_drilled() -> None:
+    checks = (Checked("cancer", "strongly_suspicious"), *CALM[1:])
+    likely = ranking(leukemia=0.3, osteonecrosis=0.2, giant_cell_tumor=0.2, bme_syndrome_primary=0.2)
+    plan = make_plan(Intake(site="knee", age=40), likely, checks)
+    hold = plan_rules().hold
+    offered = {item.treatment for item in plan.offered}
+    assert not any(treatments()[name].kind in hold.kinds for name in offered - set(hold.but))
+    assert "urgent_specialist_care" in offered
+
+
+def test_a_less_likely_infection_waits_for_its_check() -> None:
+    likely = ranking(axspa_sacroiliitis=0.6, septic_arthritis=0.1)
+    quiet = make_plan(Intake(site="si_joint", age=20), likely, (CALM[0], Checked("infection", "incomplete"), CALM[2]))
+    assert "septic_joint" not in quiet.steps and "any_unexplained" in quiet.steps
+    assert "antibiotics" not in {item.treatment for item in quiet.care}
+    assert quiet.urgency is not Urgency.EMERGENCY
+    raised = make_plan(Intake(site="si_joint", age=20), likely, (CALM[0], Checked("infection", "suspicious"), CALM[2]))
+    assert "antibiotics" in {item.treatment for item in raised.care}
+    probable = ranking(axspa_sacroiliitis=0.6, septic_arthritis=0.3)
+    assert make_plan(Intake(site="si_joint", age=20), probable, CALM).urgency is Urgency.EMERGENCY

@@ -223,16 +223,28 @@ class CheckRule:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """Options that wait while a check is raised: by kind, but for some; check kind -> the factor shown."""
+
+    kinds: tuple[str, ...]
+    but: tuple[str, ...]
+    checks: Mapping[str, str]
+    basis: Claim
+
+
+@dataclass(frozen=True)
 class PlanRules:
     """How a plan is drawn from a ranking.
 
     Attributes:
         done_label: words for a test that was done already, with ``{label}``.
         numbers, basis: thresholds (shares of probability, counts, years) and where each comes from.
+        hold: what waits while a check is raised.
         checks: the next steps of raised checks.
     """
 
     done_label: str
+    hold: Hold
     numbers: Mapping[str, float]
     basis: Mapping[str, Claim]
     checks: Mapping[str, tuple[CheckRule, ...]]
@@ -406,6 +418,10 @@ def red_flags() -> dict[str, RedFlag]:
     return found
 
 
+def _hold(raw: Mapping[str, Any]) -> Hold:
+    return Hold(tuple(raw["kinds"]), tuple(raw["except"]), dict(raw["checks"]), Claim.parse(raw["basis"], "hold"))
+
+
 @cache
 def plan_rules() -> PlanRules:
     """How a plan is drawn from a ranking.
@@ -417,6 +433,7 @@ def plan_rules() -> PlanRules:
     with complete("plan", "plan.yaml"):
         rules = PlanRules(
             done_label=raw["done_label"],
+            hold=_hold(raw["hold"]),
             numbers={key: float(item["value"]) for key, item in raw["numbers"].items()},
             basis={key: basis(item, key) for key, item in raw["numbers"].items()},
             checks={

@@ -186,8 +186,9 @@ def _short(differential: Differential, levels: dict[str, str], plan: Plan) -> tu
     cancer = _say(f"short.cancer_{levels.get('cancer', 'incomplete')}")
     raised = [_say(f"short.{kind}") for kind in ("infection", "unstable") if levels.get(kind) in RAISED]
     what = _first_cause(differential, plan)
-    now = [_say("next.today")] if plan.urgency is Urgency.EMERGENCY else []
-    coming = [_test_words("short.next", test) for test in _to_do(plan)[:1]]
+    emergency = plan.urgency is Urgency.EMERGENCY
+    now = [_say("next.today")] if emergency else []
+    coming = [_test_words("short.next", t) for t in _to_do(plan)[:1] if not emergency or t.urgency is plan.urgency]
     return (Block((), (*now, *what, cancer, *raised, *coming)),)
 
 

@@ -5,13 +5,13 @@ Everything said comes from ``knowledge/data/care``; this module chooses and orde
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from marrowscope.findings import State
 from marrowscope.knowledge import care as facts
-from marrowscope.knowledge.care import Indication, NextStep, Role, Treatment, plan_rules
-from marrowscope.knowledge.causes import Urgency, causes
+from marrowscope.knowledge.care import Action, Indication, NextStep, Role, Treatment, plan_rules
+from marrowscope.knowledge.causes import Urgency, causes, groups
 from marrowscope.knowledge.findings import vocabulary
 from marrowscope.knowledge.lay import tests as tests_by_id
 from marrowscope.knowledge.parts import EVERY, applies
@@ -46,10 +46,11 @@ def make_plan(intake: Intake, differential: Differential, checks: Sequence[Check
     known = circumstances(intake, differential, checks)
     considered = _considered(differential)
     steps = _steps(known, considered, differential)
-    care, against = _care(known, considered)
+    cared = tuple(cause for cause in considered if not _governed(cause, known)) or considered
+    care, against = _care(known, cared)
     planned = _tests(steps, known, considered)
     return Plan(
-        urgency=_urgency(planned, known, considered),
+        urgency=_urgency(steps, known, considered),
         causes=considered,
         steps=tuple(step.id for step in steps),
         tests=planned,
@@ -77,15 +78,30 @@ def _considered(differential: Differential) -> tuple[str, ...]:
 def _steps(known: Circumstances, considered: Sequence[str], differential: Differential) -> tuple[NextStep, ...]:
     """Next steps in order: those of raised checks, the general work-up when unsure, those of the causes."""
     rules = plan_rules()
-    ids = [
-        next(rule.step for rule in rules.checks[check] if all(map(known.holds, rule.when)))
-        for check in rules.checks
-        if known.raised(check)
-    ]
+    ids = [step.id for step in _raised_steps(known)]
     if differential.top.probability < rules.numbers["uncertain_below"]:
         ids.append(GENERAL_STEP)
-    ids += [facts.next_step_of()[cause].id for cause in considered]
+    ids += [_step_of(cause, known) for cause in considered]
     return tuple(facts.next_steps()[key] for key in dict.fromkeys(ids))
+
+
+def _raised_steps(known: Circumstances) -> list[NextStep]:
+    """The step of each raised check: the first rule whose conditions all hold."""
+    raised = (rules for check, rules in plan_rules().checks.items() if known.raised(check))
+    fitting = ([rule.step for rule in rules if all(map(known.holds, rule.when))] for rules in raised)
+    return [facts.next_steps()[steps[0]] for steps in fitting if steps]
+
+
+def _step_of(cause: str, known: Circumstances) -> str:
+    """The next step of a cause; the general one for a less likely cancer or infection whose check is not raised."""
+    return GENERAL_STEP if _governed(cause, known) else facts.next_step_of()[cause].id
+
+
+def _governed(cause: str, known: Circumstances) -> bool:
+    """Whether a less likely cancer or infection waits for its check, which is not raised."""
+    group = groups()[causes()[cause].group]
+    quiet = (group.cancer and not known.raised("cancer")) or (group.infection and not known.raised("infection"))
+    return quiet and known.shares[cause] < plan_rules().numbers["governed_below"]
 
 
 def _tests(steps: Sequence[NextStep], known: Circumstances, considered: Sequence[str]) -> tuple[PlannedTest, ...]:
@@ -120,13 +136,19 @@ def _merged(first: PlannedTest, second: PlannedTest) -> PlannedTest:
     return replace(first, urgency=urgency, reasons=reasons, causes=merged)
 
 
-def _urgency(tests: Sequence[PlannedTest], known: Circumstances, considered: Sequence[str]) -> Urgency:
-    """The highest urgency of a likely cause, or of a test asked for by one or by a raised check."""
+def _urgency(steps: Sequence[NextStep], known: Circumstances, considered: Sequence[str]) -> Urgency:
+    """The highest urgency of a likely cause, and of the tests of its step or of a raised check's step."""
     enough = plan_rules().numbers["urgent_share"]
     likely = {cause for cause in considered if known.shares[cause] >= enough}
-    raised = any(known.raised(check) for check in plan_rules().checks)
-    counted = [test.urgency for test in tests if raised or likely.intersection(test.causes)]
-    counted += [causes()[cause].urgency for cause in likely]
+    counts = {_step_of(cause, known) for cause in likely} | {step.id for step in _raised_steps(known)}
+    counted = [
+        use.urgency
+        for step in steps
+        if step.id in counts
+        for use in step.tests
+        if use.wanted(known.site, known.present)
+    ]
+    counted += [causes()[cause].urgency for cause in likely if _step_of(cause, known) != GENERAL_STEP]
     return min(counted or [Urgency.SOON], key=_URGENCY_ORDER.index)
 
 
@@ -185,8 +207,21 @@ def _cautions(treatment: Treatment, known: Circumstances) -> tuple[PlannedCautio
         state, because = factor_state(factor, known)
         if state is not State.ABSENT:
             found.append(PlannedCaution(factor.id, factor.label, caution.action, state, because, caution.basis))
+    found += _held(treatment, known, {c.factor for c in found if c.state is State.PRESENT and c.action is Action.AVOID})
     weight = tuple(facts.Action)
     return tuple(sorted(found, key=lambda c: (c.state is not State.PRESENT, weight.index(c.action))))
+
+
+def _held(treatment: Treatment, known: Circumstances, already: Collection[str]) -> list[PlannedCaution]:
+    """What makes an option wait while the cancer or the infection check is raised."""
+    hold = plan_rules().hold
+    if treatment.kind not in hold.kinds or treatment.id in hold.but:
+        return []
+    return [
+        PlannedCaution(name, facts.factors()[name].label, Action.AVOID, State.PRESENT, f"check:{check}", hold.basis)
+        for check, name in hold.checks.items()
+        if known.raised(check) and name not in already
+    ]
 
 
 def _ask_first(care: Iterable[PlannedCare]) -> tuple[str, ...]:
