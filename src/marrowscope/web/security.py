@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -117,8 +118,11 @@ class Gate:
         return clean(request.headers.get(READER_HEADER, ""), MAX_NAME)
 
 
-class _BodyTooLargeError(Exception):
-    """More bytes than a request of this kind may have."""
+class _BodyTooLargeError(HTTPException):
+    """More bytes than a request of this kind may have; FastAPI passes this kind on while it reads a body."""
+
+    def __init__(self) -> None:
+        super().__init__(413)
 
 
 def same_origin(request: Request, settings: WebSettings) -> bool:

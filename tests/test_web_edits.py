@@ -1,0 +1,98 @@
+"""From a dropped study to edits, versions and signatures, on SQLite and on PostgreSQL, across a restart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from web_helpers import assessed, edit, postgresql, running, state, volume
+
+__all__ = ["postgresql"]
+
+
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgres"))])
+def test_a_study_from_drop_to_signature_and_after_a_restart(
+    tmp_path: Path, database: str, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue("postgresql") if database == "postgresql" else ""
+    with running(tmp_path, database=url) as client:
+        study = assessed(client)
+        automatic = state(client, study)
+        assert automatic["revision"] == 1 and automatic["status"] == "preliminary"
+        whole = next(
+            x for x in automatic["lesions"] if len(x["runs"]) == max(len(y["runs"]) for y in automatic["lesions"])
+        )
+
+        half = whole["runs"][: len(whole["runs"]) // 2]
+        erased = edit(client, study, kind="remove_voxels", label=whole["label"], runs=half)
+        assert erased.status_code == 200, erased.text
+        voxels = sum(n for _, n in half)
+        expected = volume(automatic) - voxels * 4.0 / 1000
+        assert volume(erased.json()) == pytest.approx(expected, abs=0.011)
+
+        painted = edit(client, study, kind="add_voxels", label=whole["label"], runs=half)
+        assert volume(painted.json()) == pytest.approx(volume(automatic), abs=0.011)
+
+        name = {"request": "the-same-request", "kind": "reject", "label": whole["label"]}
+        rejected = [client.post(f"/api/studies/{study}/edits", json=name).json() for _ in range(2)]
+        assert rejected[0] == rejected[1] and rejected[0]["revision"] == 4, "sent twice, done once"
+        assert volume(rejected[0]) < volume(automatic)
+
+        refused = edit(client, study, kind="accept", label=999)
+        assert refused.status_code == 422 and set(refused.json()) == {"code", "found", "expected", "do"}
+        assert state(client, study)["revision"] == 4, "a refused edit is not kept"
+
+        undone = client.post(f"/api/studies/{study}/undo", json={"request": "undo-once-1"}).json()
+        assert volume(undone) == pytest.approx(volume(automatic), abs=0.011)
+        assert state(client, study, 1) == automatic, "the automatic result stays reachable"
+
+        stale = client.post(f"/studies/{study}/sign", data={"revision": "1"})
+        assert stale.status_code == 422
+        signed = client.post(f"/studies/{study}/sign", data={"revision": "5"})
+        assert signed.status_code == 200 and state(client, study)["status"] == "final"
+        after = edit(client, study, kind="accept", label=whole["label"])
+        assert after.json()["status"] == "amended"
+        final = state(client, study)
+    with running(tmp_path, database=url) as again:
+        assert state(again, study) == final
+        history = again.get(f"/studies/{study}/history").text
+        assert "Dr Test" in history and "edit 3 undone" in history and history.count("Version ") >= 7
+        assessment = json.loads(again.get(f"/studies/{study}/versions/6/download/json").text)
+        assert assessment["status"] == "final" and assessment["released_by"] == "Dr Test"
+        assert len(assessment["edits"]) == 2, "an undone edit does not count"
+        if database == "postgresql":
+            return  # what follows is files, not records
+        pdf = again.get(f"/studies/{study}/versions/6/download/pdf")
+        assert pdf.content.startswith(b"%PDF-")
+        seg = again.get(f"/studies/{study}/versions/6/download/seg")
+        assert seg.status_code == 404 and "DICOM" in seg.json()["expected"]
+
+
+def test_a_click_grows_inside_its_bone_and_down_to_half_its_brightness(tmp_path: Path) -> None:
+    with running(tmp_path) as client:
+        study = assessed(client)
+        start = state(client, study)
+        lesion = max(start["lesions"], key=lambda x: len(x["runs"]))
+        assert edit(client, study, kind="remove_voxels", label=lesion["label"], runs=lesion["runs"]).status_code == 200
+        shape = client.get(f"/api/studies/{study}/viewer").json()["shape"]
+        first = lesion["runs"][len(lesion["runs"]) // 2][0]
+        voxel = [first % shape[0], first // shape[0] % shape[1], first // shape[0] // shape[1]]
+        grown = edit(client, study, kind="grow", voxel=voxel)
+        assert grown.status_code == 200, grown.text
+        new = max(grown.json()["lesions"], key=lambda x: len(x["runs"]))
+        inside = {i for a, n in lesion["runs"] for i in range(a, a + n)}
+        found = {i for a, n in new["runs"] for i in range(a, a + n)}
+        assert len(inside & found) / len(inside | found) > 0.8
+        for bad in ([0, 0, 0], [10, 10, 9]):
+            assert edit(client, study, kind="grow", voxel=bad).status_code == 422
+        assert edit(client, study, kind="grow", voxel=[10**5, 0, 0]).status_code == 422
+        assert edit(client, study, kind="add_voxels", runs=[[10**9, 5]]).status_code == 422
+        assert edit(client, study, kind="paint_it_black").status_code == 422
+
+
+def test_an_edit_needs_a_name(tmp_path: Path) -> None:
+    with running(tmp_path, reader="") as client:
+        answer = edit(client, "0" * 12, kind="accept", label=1)
+        assert answer.status_code == 422 and "name" in answer.json()["found"]
