@@ -200,6 +200,36 @@ def rewrite(folder: Path, assessment: Assessment) -> Path:
     return write_folder(folder, writers)
 
 
+def write_comparison(out: Path, prior: Results, current: Results, assessment: Assessment) -> Path:
+    """The current visit's folder with the change in it, and the prior's pictures beside its own.
+
+    Args:
+        out: where. prior, current: the two visits. assessment: the current one with its ``change``.
+    """
+    from marrowscope.report.folder import read_figures, report_writers
+
+    earlier = {
+        f"prior_{name}": replace(figure, name=f"prior_{name}", caption=f"Earlier visit: {figure.caption}")
+        for name, figure in read_figures(prior.folder).items()
+    }
+    figures = {**read_figures(current.folder), **earlier}
+    change = json.dumps(assessment.change, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    writers: dict[str, FileWriter] = {
+        "masks": lambda folder: _copy_masks(current.folder, folder),
+        "assessment": lambda folder: write_assessment(folder, assessment),
+        "change": lambda folder: write_text(folder, "change.json", change),
+        **report_writers(assessment, None, (FHIR,), figures),
+        "fhir": lambda folder: _write_fhir(folder, assessment),
+        "run": lambda folder: write_run(folder, {k: v for k, v in current.run.items() if k != "files"}),
+    }
+    return write_folder(out, writers)
+
+
+def _copy_masks(source: Path, out: Path) -> None:
+    if (source / "masks").is_dir():
+        shutil.copytree(source / "masks", out / "masks")
+
+
 def _keep(folder: Path, out: Path) -> None:
     """Masks as they are, and the assessment so far as the newest version."""
     for name in ("masks", "versions"):

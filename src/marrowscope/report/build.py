@@ -9,6 +9,7 @@ from marrowscope.findings import Finding
 from marrowscope.knowledge.findings import label_of, vocabulary
 from marrowscope.lesion.types import LesionKind, Verdict
 from marrowscope.measurement import QcCheck, Severity
+from marrowscope.report.changed import change_blocks
 from marrowscope.report.reasoned import reasoning_parts
 from marrowscope.report.references import LEGEND, References
 from marrowscope.report.scores import score_view
@@ -62,6 +63,7 @@ def report_view(a: Assessment) -> ReportView:
         edits=_edits(a),
         provenance=_provenance(a),
         **reasoned,
+        change=change_blocks(a.change),
         sources=references.lines(),
         sources_note=LEGEND if a.reasoning else "",
     )
