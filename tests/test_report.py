@@ -21,7 +21,7 @@ from marrowscope.assessment.types import NotAssessed, ReleaseStatus
 from marrowscope.lesion.types import Objects
 from marrowscope.measurement import Measurement
 from marrowscope.report.build import report_view
-from marrowscope.report.figures import Figure, chosen_slices, make_figures
+from marrowscope.report.figures import Figure, chosen_slices, make_figures, one_slice
 from marrowscope.report.html import render_index
 from marrowscope.report.leaflet import patient_page
 from marrowscope.report.pdf import printable, render_pdf, uncovered_characters
@@ -29,8 +29,13 @@ from marrowscope.report.raster import EDEMA_COLOUR
 from marrowscope.report.tables import measurements_csv
 from marrowscope.report.words import measurement_text, number_text, percent_text
 from marrowscope.scoring.types import Cell, Score
+from marrowscope.study import Role
+from marrowscope.volume import Volume
 from report_sample import SAGITTAL, sample_assessment, sample_objects
 from report_text import LAYOUT_ONLY, NUMBER, page_words, parsed, pdf_text, squeezed, without_addresses
+
+CORONAL = np.array([[2.0, 0.0, 0.0, -40.0], [0.0, 0.0, 3.0, -60.0], [0.0, -2.2, 0.0, 70.0], [0.0, 0.0, 0.0, 1.0]])
+"""Columns run to the patient's left, rows to the feet, slices to posterior."""
 
 
 @cache
@@ -212,6 +217,30 @@ def test_a_reversed_acquisition_gives_the_same_picture(axis: int) -> None:
     one = make_figures(sample_assessment(straight), straight)["lesion_1_fluid"]
     other = make_figures(sample_assessment(flipped), flipped)["lesion_1_fluid"]
     assert one.png == other.png
+
+
+def test_one_slice_lies_where_it_lay() -> None:
+    volume = sample_objects().exam.fluid.volume
+    alone = one_slice(volume, 11)
+    assert alone.shape == (*volume.shape[:2], 1)
+    assert np.array_equal(alone.array[..., 0], volume.array[..., 11])
+    np.testing.assert_allclose(alone.to_world((5, 7, 0)), volume.to_world((5, 7, 11)))
+
+
+def test_t1_of_another_plane_is_shown_on_its_own_slice_with_the_lesion_where_it_is() -> None:
+    objects = sample_objects()
+    t1 = objects.exam.companion(Role.T1)
+    assert t1 is not None
+    coronal = Volume(np.ones((40, 60, 30), dtype=np.float32), CORONAL)
+    other = replace(t1, series=replace(t1.series, volume=coronal))
+    exam = replace(objects.exam, companions={Role.T1: other})
+    figures = make_figures(sample()[0], replace(objects, exam=exam))
+    figure = figures["lesion_1_t1"]
+    assert "T1, coronal, own slice" in figure.caption
+    ring = np.argwhere(_coloured(figure)).mean(axis=0) / (figure.height, figure.width) * (60, 40)
+    lesion = next(x for x in sample()[0].lesions if x.label == 1)
+    column, row, _ = coronal.to_index(lesion.centroid_lps_mm)
+    assert ring == pytest.approx((row + 0.5, column + 0.5), abs=1.0)
 
 
 def test_the_overview_keeps_every_key_slice() -> None:

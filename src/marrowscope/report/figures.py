@@ -60,8 +60,10 @@ def make_figures(assessment: Assessment, objects: Objects) -> dict[str, Figure]:
     """
     figures = [overview(assessment, objects)]
     window = window_of(objects.exam.fluid.volume.array)
+    t1 = objects.exam.companion(Role.T1)
+    t1_window = window_of(t1.series.volume.array) if t1 is not None else window
     for lesion in pictured_lesions(assessment):
-        figures.extend(lesion_figures(lesion, objects, window))
+        figures.extend(lesion_figures(lesion, objects, window, t1_window))
     return {f.name: f for f in figures}
 
 
@@ -77,7 +79,9 @@ def _volume(lesion: LesionRecord) -> float:
     return volume.value if volume and volume.value is not None else 0.0
 
 
-def lesion_figures(lesion: LesionRecord, objects: Objects, window: tuple[float, float]) -> list[Figure]:
+def lesion_figures(
+    lesion: LesionRecord, objects: Objects, window: tuple[float, float], t1_window: tuple[float, float]
+) -> list[Figure]:
     """The lesion's largest slice without and with outline, and T1 at the same place where there is one."""
     fluid = objects.exam.fluid
     layout = layout_of(fluid.volume)
@@ -90,7 +94,7 @@ def lesion_figures(lesion: LesionRecord, objects: Objects, window: tuple[float, 
         figure_of(f"{lesion.code}_fluid", draw_slice(array, layout, index, window, outlines), f"{where}, outlined"),
     ]
     t1 = objects.exam.companion(Role.T1)
-    return [*figures, _t1_figure(lesion, objects, t1)] if t1 is not None else figures
+    return [*figures, _t1_figure(lesion, objects, t1, t1_window)] if t1 is not None else figures
 
 
 def contrast_words(series: Series) -> str:
@@ -116,24 +120,33 @@ def colour_of(lesion: LesionObject) -> tuple[int, int, int]:
     return EDEMA_COLOUR if lesion.kind is LesionKind.EDEMA else CYST_COLOUR
 
 
-def _t1_figure(lesion: LesionRecord, objects: Objects, t1: Companion) -> Figure:
+def _t1_figure(lesion: LesionRecord, objects: Objects, t1: Companion, window: tuple[float, float]) -> Figure:
     """T1 on the fluid slice where both share a plane; else T1's own slice through the lesion's centre."""
     name = f"{lesion.code}_t1"
     fluid = objects.exam.fluid.volume
-    window = window_of(t1.series.volume.array)
     if t1.series.plane == fluid.plane:
         picture = draw_slice(t1.volume.array, layout_of(fluid), lesion.key_slice, window, lesion_outlines(objects))
         return figure_of(name, picture, f"T1, {t1.series.plane}, at slice {lesion.key_slice + 1}, outlined")
     own = t1.series.volume
     index = int(np.clip(round(float(own.to_index(lesion.centroid_lps_mm)[own.slice_axis])), 0, _count(own) - 1))
-    outlines = [Outline(_on_grid(objects, o, own), colour_of(o), label=str(o.label)) for o in objects.objects]
-    picture = draw_slice(own.array, layout_of(own), index, window, outlines)
+    shown = one_slice(own, index)
+    outlines = [Outline(_on_grid(objects, o, shown), colour_of(o), label=str(o.label)) for o in objects.objects]
+    picture = draw_slice(shown.array, layout_of(shown), 0, window, outlines)
     caption = f"T1, {own.plane}, own slice {index + 1} through the centre of the lesion; outline by scanner position"
     return figure_of(name, picture, caption)
 
 
+def one_slice(volume: Volume, index: int) -> Volume:
+    """One acquired slice as a volume of its own, in its place."""
+    corner = [0, 0, 0]
+    corner[volume.slice_axis] = index
+    affine = volume.affine.copy()
+    affine[:3, 3] = volume.to_world(corner)
+    return Volume(np.take(volume.array, [index], axis=volume.slice_axis), affine, volume.slice_axis)
+
+
 def _on_grid(objects: Objects, lesion: LesionObject, grid: Volume) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    """Where a lesion lies on another series' grid."""
+    """Where a lesion lies on another grid: at least half of it there."""
     mask = objects.lesions.volume.with_array((objects.lesions.volume.array == lesion.label).astype(np.float32))
     return np.asarray(resample(mask, grid, order=1).array >= 0.5)
 

@@ -21,6 +21,9 @@ FREE_TEXT_FIELDS = ("descrip", "aux_file", "intent_name", "db_name")
 
 LARGEST_BYTE = 255
 
+GZIP_LEVEL = 4
+"""Label maps are long runs: higher levels take four times as long for a few kilobytes."""
+
 
 def label_maps(objects: Objects) -> dict[str, LabelMap]:
     """The four label maps of a results folder, by file stem; ``reference`` is empty when none was found."""
@@ -87,6 +90,6 @@ def _clean(header: Any) -> Any:
 
 def _gzipped(raw: bytes) -> bytes:
     buffer = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as stream:
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0, compresslevel=GZIP_LEVEL) as stream:
         stream.write(raw)
     return buffer.getvalue()
