@@ -14,6 +14,7 @@ from marrowscope.reasoning.plan_types import Plan, PlannedCare
 class Checked:
     kind: str
     level: str
+    not_assessed: tuple[str, ...] = ()
 
 
 CALM = (Checked("cancer", "no_sign"), Checked("infection", "no_sign"), Checked("unstable", "no_sign"))

@@ -137,6 +137,14 @@ def test_is_it_cancer_is_answered_directly(level: str) -> None:
         assert "Most people with bright bone do not have cancer." in answer
 
 
+def test_what_is_missing_for_the_answer_is_named() -> None:
+    points = (*leaflet_words().missing_words, "something only a doctor understands")
+    checks = (Checked("cancer", "incomplete", points), *CALM[1:])
+    answer = text_of(leaflet_for(Intake(site="knee", age=50), ranking(osteoarthritis=0.9), checks), "cancer")
+    assert all(words in answer for words in leaflet_words().missing_words.values())
+    assert "only a doctor" not in answer and grade(answer) <= HIGHEST_GRADE
+
+
 def test_cancer_is_told_in_its_own_section_only() -> None:
     """A page that may be read alone at night does not list a tumour among its causes."""
     malignant = [cause for cause in causes().values() if groups()[cause.group].cancer]
@@ -157,6 +165,13 @@ def test_what_is_unsafe_is_named_with_its_reason() -> None:
     intake = Intake(site="knee", age=50, findings=(said("kidney_disease"),))
     helps = text_of(leaflet_for(intake, ranking(osteoarthritis=0.9)), "helps")
     assert "Do not use these now" in helps and "ibuprofen" in helps and "your kidneys" in helps
+
+
+def test_a_pregnant_woman_is_warned_of_anti_inflammatory_tablets() -> None:
+    intake = Intake(site="hip_pelvis", age=33, sex=Sex.FEMALE, findings=(said("pregnancy"),))
+    helps = text_of(leaflet_for(intake, ranking(transient_osteoporosis_hip=0.9)), "helps")
+    assert "ibuprofen" in helps.partition("Do not use these now")[2]
+    assert "you are pregnant" in helps
 
 
 def test_an_mri_already_done_is_not_announced_again() -> None:

@@ -32,6 +32,7 @@ class LeafletWords:
         urgency: how soon, in plain words.
         sureness: (lowest share of the first cause, sentence), highest first.
         sentences: ``found.name`` -> claim; fields in braces are filled in.
+        missing, missing_words: sentence, and plain words for what the cancer check could not assess.
         ask: questions for the doctor.
         draft, released, foot: status and foot line.
         limits: how many of each are shown.
@@ -42,6 +43,8 @@ class LeafletWords:
     urgency: Mapping[Urgency, str]
     sureness: tuple[tuple[float, str], ...]
     sentences: Mapping[str, Claim]
+    missing: Claim
+    missing_words: Mapping[str, str]
     ask: tuple[Claim, ...]
     draft: Claim
     released: Claim
@@ -66,6 +69,8 @@ def leaflet_words() -> LeafletWords:
             sentences={
                 f"{group}.{key}": Claim.parse(item, key) for group in GROUPS for key, item in raw[group].items()
             },
+            missing=Claim.parse(raw["missing"]["lead"], "missing"),
+            missing_words=raw["missing"]["words"],
             ask=claims(raw["ask"], "ask"),
             draft=Claim.parse(raw["draft"], "draft"),
             released=Claim.parse(raw["released"], "released"),

@@ -31,6 +31,11 @@ class CheckLike(Protocol):
         """``no_sign``, ``incomplete``, ``suspicious`` or ``strongly_suspicious``."""
         ...
 
+    @property
+    def not_assessed(self) -> tuple[str, ...]:
+        """Open core questions, in words."""
+        ...
+
 
 @dataclass(frozen=True)
 class Circumstances:

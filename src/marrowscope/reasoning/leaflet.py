@@ -26,8 +26,11 @@ from marrowscope.reasoning.plan_types import Plan, PlannedCare, PlannedTest
 TEMPLATE = "patient.html"
 """The page, beside this module."""
 
-TAKEN_AT_HOME = frozenset({"medicine", "supplement", "injection"})
+TAKEN_AT_HOME = frozenset({"medicine", "supplement"})
 """Kinds of options a patient may reach for without asking: those that do not suit are named."""
+
+OFTEN_OFFERED = frozenset({"corticosteroid_injection"})
+"""Options a patient is often offered elsewhere: named too when they do not suit."""
 
 
 GENERAL_CARE = frozenset({"treat_underlying"})
@@ -154,7 +157,7 @@ def make_leaflet(reasoning: ReasoningLike, intake: Intake, objects_summary: Obje
         "short": _short(reasoning.differential, levels, plan),
         "found": _found(place, objects_summary),
         "means": _means(reasoning.differential, plan),
-        "cancer": _cancer(levels),
+        "cancer": _cancer(reasoning.checks),
         "helps": _helps(plan),
         "next": _next(plan),
         "long": _how_long(plan),
@@ -224,14 +227,24 @@ def _means(differential: Differential, plan: Plan) -> tuple[Block, ...]:
     told = _told(differential, plan)
     rest = told[1:] if told and told[0] == plan.causes[0] else told
     others = [causes()[cause].plain for cause in rest[: leaflet_words().limits["others_most"]]]
-    also = [_say("means.others", others=" or ".join(others))] if others else []
+    key = "means.others" if len(rest) < len(told) else "means.may"
+    also = [_say(key, others=" or ".join(others))] if others else []
     return (Block((*first, *also, _say("means.doctor"))),)
 
 
-def _cancer(levels: dict[str, str]) -> tuple[Block, ...]:
-    level = levels.get("cancer", "incomplete")
+def _cancer(checks: Sequence[CheckLike]) -> tuple[Block, ...]:
+    check = next((check for check in checks if check.kind == "cancer"), None)
+    level = str(check.level) if check else "incomplete"
     intro = [] if level in RAISED else [lay.cancer_answer().intro]
-    return (Block((*intro, *lay.cancer_answer().levels[level].patient)),)
+    open_points = check.not_assessed if check and level == "incomplete" else ()
+    return (Block((*intro, *lay.cancer_answer().levels[level].patient, *_missing(open_points))),)
+
+
+def _missing(open_points: Sequence[str]) -> list[Claim]:
+    """What a patient can be told is still missing for the answer on cancer."""
+    words = leaflet_words()
+    named = [words.missing_words[point] for point in open_points if point in words.missing_words]
+    return [replace(words.missing, text=words.missing.text.format(what=", ".join(named)))] if named else []
 
 
 def _helps(plan: Plan) -> tuple[Block, ...]:
@@ -267,8 +280,8 @@ def _not_now(plan: Plan) -> list[Claim]:
     for option in unfit:
         treatment = care.treatments()[option.treatment]
         heavy = [c for c in option.cautions if c.state is State.PRESENT and c.action is not Action.SPECIALIST]
-        if treatment.kind in TAKEN_AT_HOME and heavy:
-            why = care.factors()[heavy[0].factor].plain
+        if treatment.kind in TAKEN_AT_HOME or treatment.id in OFTEN_OFFERED:
+            why = care.factors()[heavy[0].factor].plain if heavy else _say("helps.no_help").text
             found.append(_say("helps.not_now", what=treatment.plain, why=why))
     return found
 
@@ -276,7 +289,8 @@ def _not_now(plan: Plan) -> list[Claim]:
 def _next(plan: Plan) -> tuple[Block, ...]:
     tests = _to_do(plan)[: leaflet_words().limits["tests_most"]]
     items = tuple(_test_words("next.test", test) for test in tests)
-    return (Block((_say("next.lead"),), items) if items else Block((_say("next.none"),)),)
+    today = [_say("next.today")] if plan.urgency is Urgency.EMERGENCY else []
+    return (Block((*today, _say("next.lead")), items) if items else Block((*today, _say("next.none"))),)
 
 
 def _to_do(plan: Plan) -> list[PlannedTest]:
