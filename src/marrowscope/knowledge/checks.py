@@ -157,7 +157,7 @@ def _rules(kind: str) -> CheckRules:
             Level(key): Advice(**{**item, "settle": tuple(item.get("settle", ()))})
             for key, item in raw["levels"].items()
         },
-        limits=tuple(_claim(item) for item in raw.get("limits", raw.get("not_used", ()))),
+        limits=tuple(_claim(item) for item in raw.get("limits", ())),
     )
     if unknown := _codes(rules) - vocabulary().keys():
         raise KnowledgeError(f"check {kind}: unknown finding {min(unknown)!r}", "a code of the vocabulary")
