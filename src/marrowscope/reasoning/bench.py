@@ -6,9 +6,9 @@ infection}``. An alternative group counts as a hit; a check is positive at ``sus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from marrowscope.knowledge.search import plain
 from marrowscope.reasoning.answer import Reasoning, reason_findings
 from marrowscope.reasoning.intake import Intake
 from marrowscope.reasoning.intake_text import parse_text
-from marrowscope.reasoning.table import UNLISTED
+from marrowscope.reasoning.table import UNLISTED, Floats
 
 ANSWERS = "answers.yaml"
 
@@ -34,6 +34,9 @@ SEED = 20261123
 
 BINS = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
 """Bounds of the reliability table, on the probability of the leading group."""
+
+TOP = 3
+"""Places that count as found among the first."""
 
 SHOWN_TERMS = 4
 """Reasons shown for a missed answer and for what was put before it."""
@@ -147,18 +150,6 @@ def _positive(result: CaseResult, kind: str) -> bool:
     return result.answer.check(kind).level.positive
 
 
-def _rate(
-    results: Sequence[CaseResult], keep: Callable[[CaseResult], bool], hit: Callable[[CaseResult], bool]
-) -> float | None:
-    kept = [hit(result) for result in results if keep(result)]
-    return sum(kept) / len(kept) if kept else None
-
-
-def _check_rate(kind: str, ill: bool, results: Sequence[CaseResult]) -> float | None:
-    """Share of those with (or without) the disease in whom the check says so."""
-    return _rate(results, lambda r: getattr(r.truth, kind) is ill, lambda r: _positive(r, kind) is ill)
-
-
 def brier(result: CaseResult) -> float:
     """Multiclass Brier score of one case over the groups (the unlisted one included): 0 best, 2 worst."""
     return sum((share - (group == result.truth.group)) ** 2 for group, share in result.answer.differential.groups)
@@ -168,53 +159,56 @@ def _all(_: CaseResult) -> bool:
     return True
 
 
-def _on_list(result: CaseResult) -> bool:
-    return result.cause_rank is not None
-
-
-def _measures() -> dict[str, Callable[[Sequence[CaseResult]], float | None]]:
-    """Name -> measure over results; ``None`` where no case can tell."""
-    found: dict[str, Callable[[Sequence[CaseResult]], float | None]] = {
-        "group_top1": lambda rs: _rate(rs, _all, lambda r: r.group_rank == 1),
-        "group_top3": lambda rs: _rate(rs, _all, lambda r: r.group_rank <= 3),
-        "cause_top1": lambda rs: _rate(rs, _on_list, lambda r: r.cause_rank == 1),
-        "cause_top3": lambda rs: _rate(rs, _on_list, lambda r: (r.cause_rank or 99) <= 3),
-        "mrr": lambda rs: float(np.mean([1 / r.group_rank for r in rs])) if rs else None,
-        "brier": lambda rs: float(np.mean([brier(r) for r in rs])) if rs else None,
+def _values(results: Sequence[CaseResult]) -> dict[str, Floats]:
+    """Measure -> one value a case, NaN where the case cannot tell; a measure is the mean of what is told."""
+    found: dict[str, list[float]] = {
+        "group_top1": [result.group_rank == 1 for result in results],
+        "group_top3": [result.group_rank <= TOP for result in results],
+        "cause_top1": [math.nan if r.cause_rank is None else r.cause_rank == 1 for r in results],
+        "cause_top3": [math.nan if r.cause_rank is None else r.cause_rank <= TOP for r in results],
+        "mrr": [1 / result.group_rank for result in results],
+        "brier": [brier(result) for result in results],
     }
     for kind in ("cancer", "infection"):
-        found[f"{kind}_sensitivity"] = partial(_check_rate, kind, True)
-        found[f"{kind}_specificity"] = partial(_check_rate, kind, False)
-    return found
+        ill = [bool(getattr(result.truth, kind)) for result in results]
+        said = [_positive(result, kind) for result in results]
+        found[f"{kind}_sensitivity"] = [
+            float(yes) if is_ill else math.nan for is_ill, yes in zip(ill, said, strict=True)
+        ]
+        found[f"{kind}_specificity"] = [
+            math.nan if is_ill else float(not yes) for is_ill, yes in zip(ill, said, strict=True)
+        ]
+    return {name: np.asarray(values, dtype=float) for name, values in found.items()}
+
+
+def _mean(values: Floats) -> float | None:
+    told = values[~np.isnan(values)]
+    return float(told.mean()) if told.size else None
 
 
 def summarise(results: Sequence[CaseResult]) -> dict[str, Any]:
     """All figures as plain data, with 95 % bootstrap intervals over cases."""
-    measures = _measures()
-    report: dict[str, Any] = {"n": len(results)}
-    report |= {name: measure(results) for name, measure in measures.items()}
+    values = _values(results)
+    report: dict[str, Any] = {"n": len(results)} | {name: _mean(each) for name, each in values.items()}
     for kind in ("cancer", "infection"):
         report[f"{kind}_at_no_sign"] = sum(
             getattr(r.truth, kind) and r.answer.check(kind).level is Level.NO_SIGN for r in results
         )
     report["n_cause_on_list"] = sum(result.cause_rank is not None for result in results)
     report["reliability"] = reliability(results)
-    report["intervals"] = _intervals(results, measures)
+    report["intervals"] = {name: _interval(each) for name, each in values.items()}
     report["cases"] = [_row(result) for result in results]
     return report
 
 
-def _intervals(
-    results: Sequence[CaseResult], measures: Mapping[str, Callable[[Sequence[CaseResult]], float | None]]
-) -> dict[str, list[float] | None]:
-    draws = np.random.default_rng(SEED).integers(0, max(len(results), 1), (RESAMPLES, len(results)))
-    samples: dict[str, list[float]] = {name: [] for name in measures}
-    for draw in draws if results else ():
-        chosen = [results[i] for i in draw]
-        for name, measure in measures.items():
-            if (value := measure(chosen)) is not None:
-                samples[name].append(value)
-    return {name: [float(np.quantile(v, q)) for q in (0.025, 0.975)] if v else None for name, v in samples.items()}
+def _interval(values: Floats) -> list[float] | None:
+    """95 % bootstrap interval of the mean over cases; samples in which no case can tell are left out."""
+    if np.isnan(values).all():
+        return None
+    draws = values[np.random.default_rng(SEED).integers(0, len(values), (RESAMPLES, len(values)))]
+    counts = (~np.isnan(draws)).sum(axis=1)
+    means = np.nansum(draws, axis=1)[counts > 0] / counts[counts > 0]
+    return [float(bound) for bound in np.quantile(means, (0.025, 0.975))]
 
 
 def reliability(results: Sequence[CaseResult]) -> list[dict[str, Any]]:
