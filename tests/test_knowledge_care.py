@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from marrowscope.knowledge import article, care, lay
+from marrowscope.knowledge import article, care, lay, options, steps
 from marrowscope.knowledge.causes import causes
 from marrowscope.knowledge.findings import vocabulary
 from marrowscope.knowledge.load import Claim, KnowledgeError, sources
@@ -69,13 +69,13 @@ def test_no_dose_anywhere() -> None:
 def test_every_cause_has_a_next_step_and_an_option() -> None:
     assert care.next_step_of().keys() == causes().keys()
     for cause in causes().values():
-        options = [
+        fitting = [
             treatment.id
             for treatment in care.treatments().values()
             for indication in treatment.indications
             if applies(indication.causes, cause) and treatment.id != "treat_underlying"
         ]
-        assert options, cause.id
+        assert fitting, cause.id
 
 
 def test_nothing_points_nowhere() -> None:
@@ -164,8 +164,8 @@ def test_broken_entries_are_refused() -> None:
     with pytest.raises(KnowledgeError, match="unknown cause"):
         check_causes(["bone_flu"], "here")
     with pytest.raises(KnowledgeError, match="treatment 'x'"), complete("treatment", "x"):
-        care._treatment("x", {"label": "X"})
+        options._treatment("x", {"label": "X"})
     with pytest.raises(KnowledgeError, match="rising"):
-        care._follow_up("x", {"weeks": [12, 6], "label": "x", "for": [], "advice": {}, "patient": {}})
+        steps._follow_up("x", {"weeks": [12, 6], "label": "x", "for": [], "advice": {}, "patient": {}})
     with pytest.raises(KnowledgeError, match="between 0 and 1"):
         lay._accuracy({"target": "t", "sensitivity": 95, "specificity": 0.5, "src": "a"}, "x")

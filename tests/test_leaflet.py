@@ -56,7 +56,10 @@ def with_cancer(level: str) -> tuple[Checked, ...]:
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("site", SITES)
 def test_every_cause_reads_at_grade_8_or_below(site: str, level: str) -> None:
+    turn = SITES.index(site) + LEVELS.index(level)
     for i, cause in enumerate(causes()):
+        if (i + turn) % 2:  # every cause meets every site at two levels, and every level at half the sites
+            continue
         side = ("left", "right", "both", "")[i % 4]
         share = (0.9, 0.5, 0.2)[i % 3]
         intake = Intake(site=site, side=side, age=(9, 45, 80)[i % 3])

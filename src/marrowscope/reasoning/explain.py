@@ -18,7 +18,9 @@ from marrowscope.knowledge.load import Claim
 from marrowscope.knowledge.measures import measures
 from marrowscope.knowledge.scores import scores
 from marrowscope.knowledge.search import rank
-from marrowscope.reasoning import explain_parts as parts
+from marrowscope.reasoning import explain_entries as entries
+from marrowscope.reasoning.explain_cause import of_cause
+from marrowscope.reasoning.explain_measured import of_measure, of_score
 from marrowscope.reasoning.explain_parts import Part
 
 KINDS = ("question", "cause", "symptom", "test", "treatment", "joint", "prevention", "score", "measure")
@@ -99,15 +101,15 @@ def topics() -> Mapping[str, Topic]:
 
 
 _BUILDERS: Mapping[str, Callable[[str], tuple[tuple[Part, ...], tuple[Claim, ...]]]] = {
-    "question": parts.of_question,
-    "cause": parts.of_cause,
-    "symptom": parts.of_symptom,
-    "test": parts.of_test,
-    "treatment": parts.of_treatment,
-    "joint": parts.of_joint,
-    "prevention": parts.of_prevention,
-    "score": parts.of_score,
-    "measure": parts.of_measure,
+    "question": entries.of_question,
+    "cause": of_cause,
+    "symptom": entries.of_symptom,
+    "test": entries.of_test,
+    "treatment": entries.of_treatment,
+    "joint": entries.of_joint,
+    "prevention": entries.of_prevention,
+    "score": of_score,
+    "measure": of_measure,
 }
 
 

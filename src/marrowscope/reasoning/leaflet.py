@@ -1,33 +1,31 @@
-"""The patient's leaflet: one or two calm pages in plain words, drafted here, released by a named clinician.
-
-The model is plain text (sections of sentences, each with its basis); :func:`render_leaflet` lays it out as HTML.
-"""
+"""The patient's leaflet: one or two calm pages in plain words, drafted here, released by a named clinician."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
-from typing import Any, Protocol, Self
+from dataclasses import replace
+from typing import Protocol
 
 from marrowscope.findings import State
 from marrowscope.knowledge import care, lay
 from marrowscope.knowledge.care import Action, Role
 from marrowscope.knowledge.causes import Urgency, causes, groups
 from marrowscope.knowledge.leaflet_words import leaflet_words
-from marrowscope.knowledge.load import Claim, sources
+from marrowscope.knowledge.load import Claim
 from marrowscope.reasoning.circumstances import RAISED, CheckLike
 from marrowscope.reasoning.differential import Differential
 from marrowscope.reasoning.intake import Intake
+from marrowscope.reasoning.leaflet_page import render_leaflet
+from marrowscope.reasoning.leaflet_types import Block, Leaflet, ObjectsSummary, Section
 from marrowscope.reasoning.plan import GENERAL_STEP
 from marrowscope.reasoning.plan_types import Plan, PlannedCare, PlannedTest
 
-TEMPLATE = "patient.html"
-"""The page, beside this module."""
+__all__ = ["Leaflet", "ObjectsSummary", "make_leaflet", "place_words", "render_leaflet"]
+
 
 TAKEN_AT_HOME = frozenset({"medicine", "supplement"})
 """Kinds of options a patient may reach for without asking: those that do not suit are named."""
+
 
 OFTEN_OFFERED = frozenset({"corticosteroid_injection"})
 """Options a patient is often offered elsewhere: named too when they do not suit."""
@@ -54,92 +52,6 @@ class ReasoningLike(Protocol):
     def plan(self) -> Plan:
         """The plan."""
         ...
-
-
-@dataclass(frozen=True)
-class ObjectsSummary:
-    """What the software saw, where there were images.
-
-    Attributes:
-        outcome: ``lesions``, ``no_lesion_found``, or anything else for "not all could be read".
-        lesions: number of lesions counted.
-    """
-
-    outcome: str
-    lesions: int = 0
-
-
-@dataclass(frozen=True)
-class Block:
-    """Sentences, then a list."""
-
-    text: tuple[Claim, ...] = ()
-    bullets: tuple[Claim, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {"text": [claim.to_dict() for claim in self.text], "bullets": [c.to_dict() for c in self.bullets]}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`."""
-        return cls(tuple(map(Claim.parse, data["text"])), tuple(map(Claim.parse, data["bullets"])))
-
-
-@dataclass(frozen=True)
-class Section:
-    """One heading with its blocks."""
-
-    id: str
-    title: str
-    blocks: tuple[Block, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {"id": self.id, "title": self.title, "blocks": [block.to_dict() for block in self.blocks]}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`."""
-        return cls(data["id"], data["title"], tuple(map(Block.from_dict, data["blocks"])))
-
-
-@dataclass(frozen=True)
-class Leaflet:
-    """The leaflet as text.
-
-    Attributes:
-        title: heading of the page.
-        sections: in reading order; the first is the answer in short.
-    """
-
-    title: str
-    sections: tuple[Section, ...]
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """Every sentence and list item, in order, without headings."""
-        return tuple(
-            claim.text
-            for section in self.sections
-            for block in section.blocks
-            for claim in (*block.text, *block.bullets)
-        )
-
-    @property
-    def source_keys(self) -> tuple[str, ...]:
-        """Sources behind the sentences, in order of use."""
-        used = (c.sources for s in self.sections for b in s.blocks for c in (*b.text, *b.bullets))
-        return tuple(dict.fromkeys(key for keys in used for key in keys))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {"title": self.title, "sections": [section.to_dict() for section in self.sections]}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`."""
-        return cls(data["title"], tuple(map(Section.from_dict, data["sections"])))
 
 
 def make_leaflet(reasoning: ReasoningLike, intake: Intake, objects_summary: ObjectsSummary | None = None) -> Leaflet:
@@ -319,26 +231,3 @@ def _watch(plan: Plan) -> tuple[Block, ...]:
     today, days = items([Urgency.EMERGENCY]), items(set(Urgency) - {Urgency.EMERGENCY})
     blocks = (Block((_say("watch.today_lead"),), today), Block((_say("watch.days_lead"),), days))
     return tuple(block for block in blocks if block.bullets)
-
-
-def render_leaflet(leaflet: Leaflet, released_by: str | None = None) -> str:
-    """The leaflet as one HTML page without scripts or outside files; a draft until a name releases it.
-
-    Args:
-        leaflet: the text.
-        released_by: the clinician who releases it; ``None`` or blank keeps it a draft.
-    """
-    name = (released_by or "").strip()
-    words = leaflet_words()
-    status = words.released.text.format(name=name) if name else words.draft.text
-    titles = [(sources()[key].title, sources()[key].url) for key in leaflet.source_keys]
-    page: str = _template().render(leaflet=leaflet, status=status, draft=not name, foot=words.foot.text, sources=titles)
-    return page
-
-
-@cache
-def _template() -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8"))
