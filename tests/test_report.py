@@ -18,11 +18,13 @@ from PIL import Image
 
 from marrowscope.assessment import Assessment, Outcome
 from marrowscope.assessment.types import NotAssessed, ReleaseStatus
+from marrowscope.errors import NoFluidSeriesError
 from marrowscope.lesion.types import Objects
 from marrowscope.measurement import Measurement
 from marrowscope.report.build import report_view
 from marrowscope.report.figures import Figure, chosen_slices, make_figures, one_slice
 from marrowscope.report.html import render_index
+from marrowscope.report.inspection import render_inspection
 from marrowscope.report.leaflet import patient_page
 from marrowscope.report.pdf import printable, render_pdf, uncovered_characters
 from marrowscope.report.raster import EDEMA_COLOUR
@@ -273,3 +275,15 @@ def test_only_a_named_person_makes_it_more_than_a_draft(status: ReleaseStatus, b
     assert said in page_words(page_of(signed))
     assert report_view(signed).final == bool(by)
     assert ("Draft. A doctor has not yet checked" in patient_page(signed)) == (not by)
+
+
+def test_the_inspection_page_holds_what_was_typed_as_text() -> None:
+    study = sample_objects().exam.study
+    hostile = replace(study.series[0], description="<script>alert(1)</script>")
+    refusal = NoFluidSeriesError("no fluid <b>series</b>", "STIR", "acquire one")
+    page = render_inspection(replace(study, series=(hostile, *study.series[1:])), refusal)
+    assert {"script", "b"} & set(parsed(page).tags) == set()
+    words = page_words(page)
+    assert "<script>alert(1)</script>" in words
+    assert "no fluid <b>series</b>" in words
+    assert "three orientations in one series" in words

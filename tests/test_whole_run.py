@@ -326,3 +326,22 @@ def test_the_locks_name_every_dependency_with_hashes_and_no_host() -> None:
         missing = {plain_name(n) for n in needs} - set(locked[name])
         assert not missing, f"{missing} not in {name}: run python3 dev.py lock"
     assert locked["requirements.lock"].items() <= locked["requirements-dev.lock"].items()
+
+
+@pytest.mark.needs("shared:data/dicom/pelvis_study")
+def test_a_study_without_a_fluid_series_is_refused_with_an_inspection(shared: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    study = shared / "data" / "dicom" / "pelvis_study"
+    for _ in range(2):  # a refusal may be written over by the next one
+        done = marrowscope(["assess", str(study), "-o", str(out), "--quiet"], bare_environment(tmp_path))
+        assert done.returncode == 3
+    assert "no usable fat-suppressed fluid-sensitive series" in done.stderr
+    assert "series 3: T2-weighted, but no fat suppression stated" in done.stderr
+    assert sorted(p.name for p in out.iterdir()) == ["index.html", "inspection.json"]
+    found = json.loads((out / "inspection.json").read_text(encoding="utf-8"))
+    assert found["refusal"]["code"] == "no_fluid_series"
+    assert {s["role"] for s in found["series"]} >= {"t2_nofs", "adc"}
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "nothing here says that the marrow is normal" in page
+    for series in found["series"]:
+        assert series["description"] in page

@@ -30,6 +30,7 @@ COMPANION_ROLES = (
 
 def prepare_exam(study: Study, site: str | None, side: str | None, progress: Progress) -> Exam:
     """See :func:`marrowscope.assessment.pipeline.prepare`."""
+    require_fluid(study)  # with nothing to size, say so before asking for a site
     name = _site(study, site)
     fluid = require_fluid(study, load_site(name).preferred_planes[0])
     companions = _companions(study, fluid, progress)

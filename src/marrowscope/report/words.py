@@ -26,7 +26,7 @@ def _words() -> dict[str, Any]:
 
 def word(group: str, code: str) -> str:
     """The words of ``code`` in one group of ``data/words.yaml``; the code itself, spaced, when it is not listed."""
-    listed = _words()[group].get(code)
+    listed = _words().get(group, {}).get(code)
     return str(listed) if listed is not None else code.replace("_", " ")
 
 
