@@ -158,15 +158,16 @@ def _by_slab(part: Part) -> list[Part]:
     order = np.argsort(offsets, kind="stable")
     steps = np.diff(offsets[order])
     wide = np.flatnonzero(steps > SLAB_GAP * max(float(np.median(steps)), SAME_POSITION_MM))
-    cuts = [int(i) + 1 for i in wide if _consecutive(frames[order[i]], frames[order[i + 1]])]
+    if not len(wide) or not _complete(frames):
+        return [part]
+    cuts = wide + 1
     pieces = [tuple(frames[i] for i in piece) for piece in np.split(order, cuts)]
     if min(len(piece) for piece in pieces) < MIN_SLICES:
         return [part]
     return _parts(part, pieces, "split_by_slab", "wide gap between slabs")
 
 
-def _consecutive(one: Frame, other: Frame) -> bool:
-    """Whether two frames were numbered next to each other: a slab ends there, no slice was lost."""
-    if one.instance_number is None or other.instance_number is None:
-        return False
-    return abs(one.instance_number - other.instance_number) == 1
+def _complete(frames: Sequence[Frame]) -> bool:
+    """Whether instance numbers run without a hole: then a wide gap parts slabs, and no slice was lost."""
+    numbers = {f.instance_number for f in frames if f.instance_number is not None}
+    return len(numbers) == len(frames) and max(numbers) - min(numbers) == len(numbers) - 1
