@@ -45,7 +45,7 @@ class SeriesRecord:
     """One series that was read, and what became of it."""
 
     uid: str
-    number: int | None
+    number: int | None = field(default=None, kw_only=True)
     description: str
     role: str
     sequence_class: str
@@ -184,7 +184,7 @@ class Assessment:
     series: tuple[SeriesRecord, ...]
     refusals: tuple[RefusalRecord, ...]
     qc: tuple[QcCheck, ...]
-    reference: ReferenceRecord | None
+    reference: ReferenceRecord | None = field(default=None, kw_only=True)
     bones: tuple[BoneRecord, ...]
     lesions: tuple[LesionRecord, ...]
     totals: tuple[Measurement, ...]

@@ -27,6 +27,7 @@ def serve(
     results: Annotated[
         list[Path] | None, typer.Option(help="Folder of results for the cohort table; repeatable.")
     ] = None,
+    peers: Annotated[Path | None, typer.Option(help="Peers file (TOML) of PACS to get from and send to.")] = None,
     add_user: Annotated[str, typer.Option(help="Add this user to --users (asks for the password) and end.")] = "",
 ) -> None:
     """Open the reading room: drop studies, read, correct, reason, report. Stays on this machine by itself."""
@@ -45,6 +46,7 @@ def serve(
         users=users,
         tls=tls_cert is not None,
         results=tuple(results or ()),
+        peers=peers,
     )
     _run(settings, no_browser, tls_cert, tls_key)
 

@@ -28,6 +28,7 @@ KINDS = {
     "what_if": "marrowscope.web.work.what_if:run",
     "render": "marrowscope.web.work.render:run",
     "send": "marrowscope.web.work.send:run",
+    "export": "marrowscope.web.work.export:run",
 }
 """Kinds of job and the functions that do them, in child processes."""
 
@@ -110,6 +111,7 @@ class Desk:
 
 def make_desk(settings: WebSettings) -> Desk:
     """Open everything; the database is brought to this version first."""
+    from marrowscope.exchange.peers import PEERS_VARIABLE
     from marrowscope.web.db.engine import migrate
     from marrowscope.web.work.common import DATA_VARIABLE, DATABASE_VARIABLE
 
@@ -118,6 +120,8 @@ def make_desk(settings: WebSettings) -> Desk:
     database = Database(settings.database_url)
     migrate(database)
     environment = {DATA_VARIABLE: str(settings.data.resolve()), DATABASE_VARIABLE: settings.database_url}
+    if settings.peers is not None:
+        environment[PEERS_VARIABLE] = str(settings.peers.resolve())
     runner = Runner(folder.queue, KINDS, LANES, environment, folder.worker_log) if settings.run_jobs else None
     sessions = Sessions(database, settings)
     return Desk(settings, database, sessions, folder, JobQueue(folder.queue), runner, Pages())

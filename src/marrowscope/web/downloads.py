@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from marrowscope.web.desk import HEAVY
 from marrowscope.web.records import NotFoundError
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ DOWNLOADS = {
     "csv": Download("Measurements (CSV)", "measurements.csv", "measurements.csv"),
     "json": Download("Assessment (JSON)", "assessment.json", "assessment.json"),
     "text": Download("Impression (text)", "impression.txt", "impression.txt"),
-    "leaflet": Download("Leaflet for the patient", "patient.html", "leaflet.html", needs_signature=True),
     "folder": Download("Everything (zip)", "", "results.zip"),
 }
 
@@ -64,6 +64,9 @@ def build_download(desk: Desk, study_id: str, number: int, what: str) -> Path:
     if what == "folder":
         return _zipped(folder)
     path = folder / DOWNLOADS[what].source
+    if what == "fhir" and not path.is_file():
+        payload = {"study": study_id, "revision": number}
+        desk.wait(desk.enqueue("export", payload, f"{study_id}-{number}-fhir", HEAVY, priority=5))
     if not path.is_file():
         raise NotFoundError(f"no {DOWNLOADS[what].label} in this version", ABSENT.get(what, "a version that has it"))
     return path

@@ -40,7 +40,7 @@ class WebSettings:
         data: folder that everything is kept in. database: SQLAlchemy URL; empty = SQLite in ``data``.
         host, port: where it listens. token: the start-up token.
         users: user file (argon2 hashes), or None for token sign-in. tls: certificate and key are in use.
-        results: further folders of results that the cohort table shows.
+        results: further folders of results that the cohort table shows. peers: file of named peers.
         run_jobs: False leaves the queue to another process (tests).
     """
 
@@ -52,6 +52,7 @@ class WebSettings:
     users: Path | None = None
     tls: bool = False
     results: tuple[Path, ...] = ()
+    peers: Path | None = None
     run_jobs: bool = True
 
     @property

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from marrowscope.errors import UsageError
 from marrowscope.web import records
-from marrowscope.web.desk import HEAVY
+from marrowscope.web.desk import HEAVY, Desk
 from marrowscope.web.pages.common import NamedReader, OnDesk, Reader, StudyId, Text
 from marrowscope.web.pages.studies import SIDES, check_place, site_choices
 from marrowscope.web.problems import Refused
@@ -23,15 +23,15 @@ SEND_SECONDS = 120.0
 @router.get("/pacs")
 def pacs_page(request: Request, desk: OnDesk) -> HTMLResponse:
     """The form to pull a study."""
-    return desk.pages.page(request, "pacs.html", sites=site_choices(), sides=SIDES)
+    return desk.pages.page(request, "pacs.html", sites=site_choices(), sides=SIDES, peers=peer_names(desk))
 
 
 @router.post("/pacs")
 def pull(
     desk: OnDesk, reader: Reader, peer: Text, study_uid: Text, label: Text = "", site: Text = "", side: Text = ""
 ) -> Response:
-    """Queue the pull of one study from a DICOMweb peer; its assessment follows."""
-    check_peer(peer)
+    """Queue the pull of one study from a named peer; its assessment follows."""
+    check_peer(desk, peer)
     check_place(site, side)
     if not study_uid.replace(".", "").isdigit() or len(study_uid) > 64:
         raise UsageError("a Study Instance UID that is none", "digits and dots, at most 64")
@@ -46,7 +46,7 @@ def send(
     desk: OnDesk, reader: NamedReader, study_id: StudyId, peer: Text, revision: Annotated[int, Form(ge=1)]
 ) -> Response:
     """Send a signed version's DICOM objects to a peer the reader names."""
-    check_peer(peer)
+    check_peer(desk, peer)
     with desk.database.begin() as db:
         row = records.get_revision(db, study_id, revision)
     if row.status != "final":
@@ -62,16 +62,23 @@ def send(
     return RedirectResponse(f"/studies/{study_id}/history", 303)
 
 
-def check_peer(peer: str) -> None:
-    """Refuse an address that is no DICOMweb peer or holds a password.
+def peer_names(desk: Desk) -> tuple[str, ...]:
+    """Names of the peers file, in its order; none when there is no file.
 
     Raises:
-        UsageError: what is wrong with it.
+        UsageError: the file given at the start cannot be used.
     """
-    from urllib.parse import urlsplit
+    from marrowscope.exchange.peers import read_peers
 
-    parts = urlsplit(peer)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError("a peer that is no web address", "https://HOST/dicom-web")
-    if parts.username or parts.password:
-        raise UsageError("a password in an address", "the peer's credentials in its own settings")
+    return tuple(read_peers(desk.settings.peers).by_name) if desk.settings.peers else ()
+
+
+def check_peer(desk: Desk, peer: str) -> None:
+    """Refuse a peer that is not named in the peers file.
+
+    Raises:
+        UsageError: no such peer, or no file.
+    """
+    if peer not in peer_names(desk):
+        known = ", ".join(peer_names(desk)) or "none is named: start with --peers FILE (docs/exchange.md)"
+        raise UsageError("a peer that the peers file does not name", known)

@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from marrowscope.web import records
 from marrowscope.web.downloads import DOWNLOADS, build_download, offered
 from marrowscope.web.pages.common import NamedReader, OnDesk, Reader, Revision, StudyId
+from marrowscope.web.pages.peers import peer_names
 from marrowscope.web.problems import Refused
 from marrowscope.web.records import NotFoundError
 from marrowscope.web.views import view_of
@@ -50,7 +51,7 @@ def _page(request: Request, desk: OnDesk, study_id: str, number: int | None) -> 
     return desk.pages.page(
         request, "report.html",
         study=study, revision=revision, newest=newest, revisions=every, r=view_of(revision), pictures={},
-        downloads=offered(study.with_images),
+        downloads=offered(study.with_images), peers=peer_names(desk),
     )  # fmt: skip
 
 

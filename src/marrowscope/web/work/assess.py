@@ -27,12 +27,30 @@ def run(payload: Payload, context: JobContext) -> Mapping[str, Any]:
         site, side, by = study.site, study.side, study.created_by
     folder = data_folder().study(study_id)
     try:
+        _fetch(payload, folder, context)
         assessed = _assess(folder, site, side, context)
     except MarrowscopeError as error:
         _keep_refusal(study_id, error)
         raise
     _keep(study_id, assessed, by)
     return {"study": study_id, "revision": 1}
+
+
+def _fetch(payload: Payload, folder: StudyFolder, context: JobContext) -> None:
+    """Get the study from the peer that the payload names, if it names one and nothing was fetched yet."""
+    if not payload.get("peer") or folder.upload.is_dir():
+        return
+    from marrowscope.exchange.pacs import archive
+    from marrowscope.exchange.peers import read_peers
+
+    peers = read_peers()
+    aside = folder.root / "fetching"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    context.progress("fetching", 0, 1)
+    archive(peers.named(str(payload["peer"])), peers.ae_title).get(str(payload["study_uid"]), aside)
+    aside.rename(folder.upload)
+    context.progress("fetching", 1, 1)
 
 
 def _assess(folder: StudyFolder, site: str, side: str, context: JobContext) -> Assessed:
