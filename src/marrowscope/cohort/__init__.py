@@ -1,1 +1,1 @@
-"""Many studies at once."""
+"""Many studies at once: a manifest in, tables, change, a gallery and a methods paragraph out."""

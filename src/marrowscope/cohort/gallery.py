@@ -1,0 +1,75 @@
+"""``gallery.html``: one picture a study, outline on and off, a verdict by key, failures as CSV for a re-run."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment
+
+from marrowscope.cohort.manifest import Row
+from marrowscope.cohort.run import STUDIES, Outcome
+from marrowscope.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Card:
+    """One study of the gallery; paths are relative to the gallery."""
+
+    subject: str
+    visit: str
+    name: str
+    plain: str
+    outlined: str
+    alt: str
+    words: str
+    report: str
+
+
+def write_gallery(rows: tuple[Row, ...], outcomes: tuple[Outcome, ...], out: Path) -> None:
+    """Write ``gallery.html`` below ``out``."""
+    cards = [_card(row, outcome, out) for row, outcome in zip(rows, outcomes, strict=True)]
+    template = (resources.files("marrowscope.cohort") / "templates" / "gallery.html").read_text(encoding="utf-8")
+    page = Environment(autoescape=True).from_string(template).render(cards=cards)
+    (out / "gallery.html").write_text(page, encoding="utf-8", newline="\n")
+
+
+def _card(row: Row, outcome: Outcome, out: Path) -> Card:
+    folder = out / STUDIES / row.name
+    base = f"{STUDIES}/{row.name}"
+    first = next((p.name.removesuffix("_plain.png") for p in sorted(folder.glob("figures/lesion_*_plain.png"))), "")
+    plain, outlined = (f"{base}/figures/{first}_plain.png", f"{base}/figures/{first}_fluid.png") if first else ("", "")
+    if not first and (folder / "figures" / "overview.png").is_file():
+        plain = f"{base}/figures/overview.png"
+    impression = folder / "impression.txt"
+    words = impression.read_text(encoding="utf-8").strip() if impression.is_file() else outcome.reason
+    report = f"{base}/index.html" if (folder / "index.html").is_file() else ""
+    return Card(
+        row.subject,
+        row.visit,
+        row.name,
+        plain,
+        outlined,
+        f"Key image of {row.name}",
+        f"{outcome.status}: {words}",
+        report,
+    )
+
+
+def only_failures(rows: tuple[Row, ...], failures: Path) -> tuple[Row, ...]:
+    """The rows that an exported ``failures.csv`` names.
+
+    Raises:
+        UsageError: not such a file, or it names none of the manifest's rows.
+    """
+    try:
+        listed = list(csv.DictReader(failures.read_text(encoding="utf-8-sig").splitlines()))
+    except OSError as error:
+        raise UsageError(f"no file {failures.name}", "failures.csv exported from the gallery") from error
+    names = {r.get("name", "") for r in listed}
+    chosen = tuple(r for r in rows if r.name in names)
+    if not chosen:
+        raise UsageError(f"{failures.name} names no row of the manifest", "failures.csv exported from this cohort")
+    return chosen

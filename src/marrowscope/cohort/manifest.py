@@ -1,0 +1,150 @@
+"""The manifest: one row a study, checked whole before anything runs."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from marrowscope.errors import UsageError
+
+REQUIRED = ("subject", "visit", "study")
+OPTIONAL = ("site", "side", "bones", "intake")
+SAFE_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
+LONGEST_NAME = 40
+SIDES = ("", "left", "right", "both")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One study of the cohort.
+
+    Attributes:
+        line: line in the manifest (1 = header), 0 for a folder. subject, visit: as given.
+        study: path. site, side: overrides or empty. bones, intake: further files or empty.
+    """
+
+    line: int
+    subject: str
+    visit: str
+    study: str
+    site: str = ""
+    side: str = ""
+    bones: str = ""
+    intake: str = ""
+
+    @property
+    def name(self) -> str:
+        """A safe folder name: the words kept where they are plain, else shortened with a hash."""
+        plain = "_".join(x for x in (self.subject, self.visit, self.site, self.side) if x)
+        safe = SAFE_NAME.sub("-", plain).strip(".-")[:LONGEST_NAME]
+        if safe == plain:
+            return safe
+        return f"{safe}-{hashlib.sha256(plain.encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What will become of a row, said before anything runs.
+
+    Attributes:
+        row: which. runs: whether it will be assessed. reasons: why not, or what to expect of it.
+    """
+
+    row: Row
+    runs: bool
+    reasons: tuple[str, ...] = ()
+
+
+def read_manifest(path: Path) -> tuple[Row, ...]:
+    """Rows of a CSV manifest, or of a BIDS / MIDS folder.
+
+    Paths in a CSV are taken from the manifest's own folder.
+
+    Raises:
+        UsageError: no such file, an unknown or missing column, or no row.
+    """
+    if path.is_dir():
+        return _folder_rows(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"a manifest that cannot be read ({path.name})", "a UTF-8 CSV file") from error
+    reader = csv.DictReader(text.splitlines())
+    columns = tuple(c.strip() for c in reader.fieldnames or ())
+    missing = [c for c in REQUIRED if c not in columns]
+    unknown = [c for c in columns if c not in (*REQUIRED, *OPTIONAL)]
+    if missing or unknown:
+        raise UsageError(
+            f"a manifest with columns {', '.join(columns) or '(none)'}",
+            f"{', '.join(REQUIRED)} and any of {', '.join(OPTIONAL)}",
+            f"{'add ' + ', '.join(missing) if missing else 'remove ' + ', '.join(unknown)}",
+        )
+    rows = tuple(
+        _row(n, {k.strip(): (v or "").strip() for k, v in r.items() if k}, path.parent) for n, r in enumerate(reader, 2)
+    )
+    if not rows:
+        raise UsageError(f"{path.name} has no rows", "one row a study")
+    return rows
+
+
+def _row(line: int, cells: dict[str, str], base: Path) -> Row:
+    files = {k: str(base / cells[k]) if cells.get(k) else "" for k in ("study", "bones", "intake")}
+    return Row(line, cells["subject"], cells["visit"], site=cells.get("site", ""), side=cells.get("side", ""), **files)
+
+
+def _folder_rows(root: Path) -> tuple[Row, ...]:
+    """``sub-X/ses-Y`` (BIDS, MIDS) or ``sub-X`` folders, each one study."""
+    rows = []
+    for subject in sorted(p for p in root.glob("sub-*") if p.is_dir()):
+        visits = sorted(p for p in subject.glob("ses-*") if p.is_dir()) or [subject]
+        for visit in visits:
+            name = visit.name.removeprefix("ses-") if visit is not subject else "1"
+            rows.append(Row(0, subject.name.removeprefix("sub-"), name, str(visit)))
+    if not rows:
+        raise UsageError(f"{root.name} holds no sub-* folders", "a BIDS or MIDS folder, or a CSV manifest")
+    return tuple(rows)
+
+
+def fates(rows: Iterable[Row]) -> tuple[Fate, ...]:
+    """What each row will come to: wrong paths and twins do not run, swapped sides run with a warning."""
+    every = tuple(rows)
+    keys = Counter((r.subject, r.visit, r.site, r.side) for r in every)
+    paths = Counter(str(Path(r.study).resolve()) for r in every)
+    return tuple(_fate(r, every, keys, paths) for r in every)
+
+
+def _fate(row: Row, every: tuple[Row, ...], keys: Counter[tuple[str, str, str, str]], paths: Counter[str]) -> Fate:
+    stop = [f"no such {what}: {Path(p).name}" for what, p in _files(row) if not Path(p).exists()]
+    if not row.subject or not row.visit or not row.study:
+        stop.append("subject, visit or study is empty")
+    if row.side not in SIDES:
+        stop.append(f"side {row.side!r}; expected left, right or both")
+    if keys[row.subject, row.visit, row.site, row.side] > 1:
+        stop.append("another row has the same subject, visit, site and side")
+    if paths[str(Path(row.study).resolve())] > 1:
+        stop.append("another row names the same study")
+    if stop:
+        return Fate(row, False, tuple(stop))
+    others = {r.side for r in every if r.subject == row.subject and r.site == row.site and r.side} - {row.side}
+    swapped = (
+        row.side
+        and others
+        and not any(
+            r.side == row.side and r.visit != row.visit
+            for r in every
+            if r.subject == row.subject and r.site == row.site
+        )
+    )
+    return Fate(
+        row, True, ("side differs from the subject's other visits: change will be not assessable",) if swapped else ()
+    )
+
+
+def _files(row: Row) -> tuple[tuple[str, str], ...]:
+    pairs = (("study", row.study), ("bones file", row.bones), ("intake file", row.intake))
+    return tuple((what, p) for what, p in pairs if p)
