@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from marrowscope.labelmap import BoolArray
     from marrowscope.volume import AnyArray
 
-WINDOW_PERCENTILES = (1.0, 99.7)
+WINDOW_PERCENTILES = (1.0, 99.0)
 """Brightness shown as black and white, among voxels above zero: robust against air and against single hot voxels."""
 
 LARGEST_SIDE_PX = 520
