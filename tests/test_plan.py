@@ -195,7 +195,7 @@ def test_the_screen_names_what_is_left_out_and_why() -> None:
     care_lines = [line for line in lines if line.startswith("  care:")]
     assert not any("NSAID" in line for line in care_lines)
     assert any("left out here" in line and "NSAID" in line and "kidney" in line for line in lines)
-    assert any(line.startswith("  at once:") for line in lines)
+    assert any(line.startswith("  the same day:") for line in lines)
     assert any("off-label" in line for line in plan_lines(make_plan(Intake(site="knee", age=40), BMES, CALM)))
 
 

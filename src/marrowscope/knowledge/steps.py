@@ -90,11 +90,18 @@ class FollowUp:
 
 @dataclass(frozen=True)
 class RedFlag:
-    """A reason to see a doctor at once. ``when`` holds ``*``, ``site:``, ``code:`` or ``immature`` entries."""
+    """A reason to see a doctor at once.
+
+    Attributes:
+        when: ``*``, ``site:``, ``code:`` or ``immature`` entries; any of them suffices.
+        urgency, within: how soon, as a step and in words.
+        basis, patient: the reason, for a clinician and for a patient.
+    """
 
     id: str
     when: tuple[str, ...]
     urgency: Urgency
+    within: str
     basis: Claim
     patient: str
 
@@ -134,7 +141,7 @@ def _prevention(key: str, raw: Mapping[str, Any]) -> Prevention:
 
 
 def _red_flag(key: str, raw: Mapping[str, Any]) -> RedFlag:
-    return RedFlag(key, tuple(raw["when"]), Urgency(raw["urgency"]), basis(raw, key), raw["patient"])
+    return RedFlag(key, tuple(raw["when"]), Urgency(raw["urgency"]), raw["within"], basis(raw, key), raw["patient"])
 
 
 @cache

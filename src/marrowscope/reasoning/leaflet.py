@@ -221,11 +221,11 @@ def _how_long(plan: Plan) -> tuple[Block, ...]:
 
 
 def _watch(plan: Plan) -> tuple[Block, ...]:
-    def items(urgencies: Collection[Urgency | None]) -> tuple[Claim, ...]:
+    def items(urgencies: Collection[Urgency]) -> tuple[Claim, ...]:
         return tuple(
             replace(advice.basis, text=care.red_flags()[advice.id].patient)
             for advice in plan.at_once
-            if advice.urgency in urgencies
+            if care.red_flags()[advice.id].urgency in urgencies
         )
 
     today, days = items([Urgency.EMERGENCY]), items(set(Urgency) - {Urgency.EMERGENCY})

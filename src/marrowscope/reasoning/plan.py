@@ -260,4 +260,4 @@ def _follow_up(
 def _at_once(known: Circumstances) -> tuple[Advice, ...]:
     shown = [flag for flag in facts.red_flags().values() if any(map(known.holds, flag.when))]
     shown.sort(key=lambda flag: _URGENCY_ORDER.index(flag.urgency))
-    return tuple(Advice(flag.id, flag.urgency.value, flag.basis, flag.urgency) for flag in shown)
+    return tuple(Advice(flag.id, flag.within, flag.basis) for flag in shown)

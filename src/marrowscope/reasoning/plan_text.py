@@ -23,7 +23,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     if plan.ask_first:
         yield f"  ask before choosing: {' '.join(plan.ask_first)}"
     yield from (f"  follow-up: {item.advice.text}" for item in plan.follow_up)
-    yield from (f"  at once: {advice.basis.text}" for advice in plan.at_once)
+    yield from (f"  {advice.label.lower()}: {advice.basis.text}" for advice in plan.at_once)
 
 
 def _test(test: PlannedTest) -> str:
