@@ -14,7 +14,8 @@ import yaml
 from PIL import Image, ImageDraw
 
 from marrowscope.anatomy.align import normalised_mutual_information
-from marrowscope.study import Guess, Role, Sequence, SequenceClass, Series, Study
+from marrowscope.study import Guess, PatientFacts, Role, Sequence, SequenceClass, Series, Study
+from marrowscope.study.qc import judge
 from marrowscope.volume import Volume, resample
 
 PIXEL_MM, SLICE_MM = 0.55, 3.5
@@ -42,15 +43,12 @@ def study(folder: Path, exam: str) -> Study:
         sagittal, coronal = arrays["sagittal_fs"], arrays["coronal_t1"]
     t1 = volume(coronal, "coronal_t1")
     fluid = max((volume(sagittal, "sagittal_fs", sign) for sign in (1.0, -1.0)), key=lambda v: _agreement(v, t1))
-    return Study(
-        "nifti",
-        (
-            Series("fluid", 1, "sagittal", Role.FLUID, SequenceClass.PD_FS, (), Sequence(modality="MR"), fluid),
-            Series("t1", 2, "coronal", Role.T1, SequenceClass.T1, (), Sequence(modality="MR"), t1),
-        ),
-        site=Guess("knee"),
-        input_hash="0" * 64,
+    series = (
+        Series("fluid", 1, "sagittal", Role.FLUID, SequenceClass.PD_FS, (), Sequence(modality="MR"), fluid),
+        Series("t1", 2, "coronal", Role.T1, SequenceClass.T1, (), Sequence(modality="MR"), t1),
     )
+    judged = judge(series, PatientFacts(), Guess("knee"))
+    return Study("nifti", judged, site=Guess("knee"), input_hash="0" * 64)
 
 
 def _agreement(fluid: Volume, t1: Volume) -> float:

@@ -7,7 +7,7 @@ import importlib
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.lesion.types import Detector, Objects
 
-DETECTORS: dict[str, str] = {}
+DETECTORS: dict[str, str] = {"knee": "marrowscope.lesion.knee:detect"}
 """Site to learned detector; every other site uses the robust threshold."""
 
 THRESHOLD = "marrowscope.lesion.detect:detect"
