@@ -209,7 +209,10 @@ def _residual(kind: str, rng: Generator) -> np.ndarray | float:
 def _water_fat(codes: np.ndarray, share: np.ndarray, rng: Generator) -> tuple[str, np.ndarray, np.ndarray]:
     kind, signals, edema = _signals(rng)
     pools = []
-    patch = np.clip(texture(2, rng) + texture(1, rng) * 0.5 - rng.uniform(0.2, 2.0), 0, 1) * rng.uniform(0, 0.5)
+    patch = np.clip(texture(2, rng) + texture(1, rng) * 0.5 - rng.uniform(0.2, 2.0), 0, 1)
+    patch *= rng.uniform(0.3, 1.0) if rng.random() < 0.3 else rng.uniform(0, 0.5)
+    if rng.random() < 0.35:  # shaft and epiphysis of the young differ much
+        signals[META] *= np.float32(np.exp(rng.normal(0, 0.45)))
     for pool in (0, 1):
         value = signals[:, pool][codes]
         marrow = MARROW[codes]
