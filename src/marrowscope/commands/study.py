@@ -103,3 +103,36 @@ def _ranges(indices: tuple[int, ...]) -> str:
         else:
             runs.append([index, index])
     return ", ".join(str(a + 1) if a == b else f"{a + 1}-{b + 1}" for a, b in runs)
+
+
+def deidentify(
+    study: Annotated[Path, typer.Argument(help="Folder, zip or file of the study.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="New folder for the copy.")],
+    key_file: Annotated[
+        Path | None, typer.Option("--key-file", help="Secret; the same key maps the same UIDs again. Else a new one.")
+    ] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option("--keep", help="characteristics, device or shifted_dates; repeated.")
+    ] = None,
+    accept_burned_in: Annotated[
+        bool, typer.Option("--accept-burned-in", help="Copy images with burned-in text.")
+    ] = False,
+) -> None:
+    """Write a de-identified copy of a study: PS3.15 Basic Profile, only what is known to be harmless is kept.
+
+    Exit code: 0 done, 2 wrong usage, 3 nothing could be copied.
+    """
+    import secrets
+
+    from marrowscope.errors import UsageError
+    from marrowscope.study.deidentify import Deidentification, deidentify_study
+
+    if key_file is not None and not key_file.is_file():
+        raise UsageError(f"no key file {key_file.name}", "a file holding a secret", "omit --key-file for a new secret")
+    key = key_file.read_bytes() if key_file is not None else secrets.token_bytes(32)
+    report = deidentify_study(study, out, Deidentification(key, frozenset(keep or ()), accept_burned_in))
+    typer.echo(f"{report.written} images written to {out}; what was done is in {out / 'deidentification.json'}")
+    for entry in report.to_dict()["refused"]:
+        typer.echo(f"not copied ({entry['count']}): {entry['code']}: {entry['reason']}", err=True)
+    if key_file is None:
+        typer.echo("UIDs were mapped with a secret that is now forgotten; use --key-file to map a second study alike")

@@ -87,6 +87,19 @@ def looks_like_dicom(head: bytes) -> bool:
     return len(head) >= 12 and head[:2] in (b"\x02\x00", b"\x08\x00") and head[3:4] == b"\x00" and head[2] < 0x20
 
 
+def is_dicom(file: InputFile) -> bool:
+    """Whether a file's first bytes are DICOM's.
+
+    Raises:
+        RefusedInputError: it cannot be read.
+    """
+    try:
+        with file.path.open("rb") as stream:
+            return looks_like_dicom(stream.read(_PREAMBLE + 4))
+    except OSError as error:
+        raise RefusedInputError("unreadable", f"a file that cannot be read ({error.strerror})") from error
+
+
 def file_bytes(file: InputFile) -> bytes | mmap.mmap:
     """The whole file: in memory when small, mapped when over :data:`_MAP_FROM_BYTES`.
 

@@ -14,7 +14,7 @@ from marrowscope.study.contrast import facts_of, injection_time, settle
 from marrowscope.study.facts import parse_date, patient_of, side_of, site_of
 from marrowscope.study.frames import Frame, frame_header, frames_of
 from marrowscope.study.guard import InputFile, RefusedInputError, find_inputs
-from marrowscope.study.header import Header, looks_like_dicom, quiet_pydicom, read_header
+from marrowscope.study.header import Header, is_dicom, quiet_pydicom, read_header
 from marrowscope.study.pixels import PixelReader, read_stack, volume_bytes
 from marrowscope.study.qc import judge
 from marrowscope.study.redact import names_in, redact
@@ -119,20 +119,12 @@ def _read_frames(files: tuple[InputFile, ...]) -> tuple[list[Frame], list[Refusa
     refused: list[Refusal] = []
     for file in files:
         try:
-            if not looks_like_dicom(_head(file)):
+            if not is_dicom(file):
                 raise RefusedInputError("not_an_image", "neither DICOM nor NIfTI", "image files")
             frames += frames_of(read_header(file))
         except RefusedInputError as error:
             refused.append(error.refusal(file.name))
     return frames, refused
-
-
-def _head(file: InputFile) -> bytes:
-    try:
-        with file.path.open("rb") as stream:
-            return stream.read(132)
-    except OSError as error:
-        raise RefusedInputError("unreadable", f"a file that cannot be read ({error.strerror})") from error
 
 
 def _plan(frames: list[Frame]) -> tuple[list[Planned], list[Refusal]]:

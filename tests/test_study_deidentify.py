@@ -1,0 +1,177 @@
+"""De-identification: nothing planted survives, pixels and geometry do, UIDs map alike under one key."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from pydicom import dcmread
+from pydicom.datadict import DicomDictionary, dictionary_VR, keyword_for_tag
+from pydicom.dataset import Dataset, FileDataset
+
+from marrowscope.errors import StudyError, UsageError
+from marrowscope.study import read_study
+from marrowscope.study.deidentify import Deidentification, deidentify_study
+from study_files import ROOT, affine, instance, save, series, truth
+
+KEY = Deidentification(b"secret")
+NAMES = ("Muster", "ERIKA", "Dr Wichtig", "Klinik am See", "Frau Geheim")
+NUMBERS = ("ID778899", "ACC445566", "19600203", "20260102", "+49 30 1234567", "SN-998877")
+PLANTED = (*NAMES, *NUMBERS)
+TEXT_VRS = ("LO", "SH", "PN", "LT", "ST", "UT", "UC", "AE", "CS")
+
+
+def planted(ds: FileDataset) -> FileDataset:
+    """Names, dates and numbers where they belong, where they do not, in private and unknown attributes, in items."""
+    ds.PatientName, ds.PatientBirthDate, ds.PatientSex = "Muster^ERIKA", "19600203", "F"
+    ds.AccessionNumber, ds.ReferringPhysicianName, ds.InstitutionName = "ACC445566", "Dr Wichtig", "Klinik am See"
+    ds.DeviceSerialNumber, ds.PatientTelephoneNumbers = "SN-998877", "+49 30 1234567"
+    ds.SeriesDescription, ds.ImageComments = "t2 fs Muster knee", "call Frau Geheim on +49 30 1234567"
+    ds.SequenceName, ds.ManufacturerModelName, ds.BodyPartExamined = "muster_tse", "Scanner of ERIKA", "MUSTER"
+    block = ds.private_block(0x0019, "ACME Muster", create=True)
+    block.add_new(0x01, "LO", "Frau Geheim 19600203")
+    ds.add_new(0x00190055, "UN", b"Muster ERIKA")
+    item = Dataset()
+    item.PatientName, item.AccessionNumber = "Muster^ERIKA", "ACC445566"
+    item.ReferencedSOPInstanceUID = f"{ROOT}.1.1"
+    ds.RequestAttributesSequence = [item]
+    ds.add_new(0x60003000, "OW", b"Frau Geheim " * 4)
+    return ds
+
+
+def all_bytes(folder: Path) -> bytes:
+    """Everything written: file names, headers, the report; pixel data left out."""
+    parts = [str(p.relative_to(folder)).encode() for p in sorted(folder.rglob("*"))]
+    for path in sorted(folder.rglob("*.dcm")):
+        ds = dcmread(path)
+        del ds.PixelData
+        parts.append(str(ds.file_meta).encode() + str(ds).encode())
+    return b"\n".join(parts) + (folder / "deidentification.json").read_bytes()
+
+
+def copy_of(source: Path, out: Path, how: Deidentification = KEY) -> Path:
+    deidentify_study(source, out, how)
+    return out
+
+
+def test_nothing_planted_survives(tmp_path: Path) -> None:
+    source = save([planted(ds) for ds in series(truth())], tmp_path / "Muster_ERIKA", [f"Muster{i}" for i in range(7)])
+    out = copy_of(source, tmp_path / "out")
+    written = all_bytes(out).lower()
+    assert [word for word in PLANTED if word.lower().encode() in written] == []
+    assert [part for part in (b"muster", b"geheim", b"wichtig", ROOT.encode()) if part in written] == []
+    for path in out.rglob("*.dcm"):
+        raw = path.read_bytes().lower()
+        assert not any(word.lower().encode() in raw for word in PLANTED)
+
+
+@settings(max_examples=60, phases=(Phase.generate,))
+@given(st.data())
+def test_a_name_planted_in_any_standard_text_attribute_is_gone(data: st.DataObject) -> None:
+    tags = [tag for tag, entry in DicomDictionary.items() if entry[0] in TEXT_VRS and tag >> 16 not in (0, 2, 0xFFFE)]
+    ds = instance(truth(), 0)
+    name = data.draw(st.sampled_from(["MUSTER", "GEHEIM"]))  # the second stands nowhere else
+    chosen = data.draw(st.lists(st.sampled_from(sorted(tags)), min_size=5, max_size=30, unique=True))
+    for tag in chosen:
+        ds.add_new(tag, dictionary_VR(tag), name)
+    from marrowscope.study.scrub import Report, deidentified
+
+    clean = deidentified(ds, KEY, Report())
+    kept = [keyword_for_tag(t) for t in chosen if t in clean and name in str(clean[t].value)]
+    assert name.lower() not in str(clean).lower(), kept
+
+
+def test_pixels_geometry_and_role_are_unchanged(tmp_path: Path) -> None:
+    source = save([planted(ds) for ds in series(truth())], tmp_path / "in")
+    copy = read_study(copy_of(source, tmp_path / "out")).series[0]
+    original = read_study(source).series[0]
+    assert np.array_equal(copy.volume.array, truth())
+    assert np.allclose(copy.volume.affine, affine(), atol=1e-4)
+    assert (copy.role, copy.sequence.te_ms) == (original.role, original.sequence.te_ms)
+
+
+def test_uids_map_alike_under_one_key_and_differ_under_another(tmp_path: Path) -> None:
+    source = save(series(truth()), tmp_path / "in")
+    studies = [
+        read_study(copy_of(source, tmp_path / f"out{i}", Deidentification(key)))
+        for i, key in enumerate((b"a", b"a", b"b"))
+    ]
+    sources = [study.series[0].source for study in studies]
+    assert sources[0].frames[0].sop_instance_uid == sources[1].frames[0].sop_instance_uid  # type: ignore[union-attr]
+    uids = {s.series_instance_uid for s in sources}  # type: ignore[union-attr]
+    assert len(uids) == 2 and all(uid.startswith("2.25.") and len(uid) <= 64 for uid in uids)
+
+
+def test_shifted_dates_keep_intervals_and_hide_the_day(tmp_path: Path) -> None:
+    how = Deidentification(b"k", frozenset({"shifted_dates", "characteristics"}))
+    for name, day in (("first", "20260102"), ("second", "20260205")):
+        save(series(truth(), StudyDate=day, AcquisitionTime="101500"), tmp_path / name)
+    dates = [read_study(copy_of(tmp_path / n, tmp_path / f"{n}_out", how)).study_date for n in ("first", "second")]
+    first, second = (np.datetime64(str(date)) for date in dates)
+    assert int((second - first) / np.timedelta64(1, "D")) == 34
+    assert str(first) != "2026-01-02"
+    assert read_study(tmp_path / "first_out").patient.sex == "F"
+
+
+def test_burned_in_text_is_refused_unless_told(tmp_path: Path) -> None:
+    source = save(series(truth(), BurnedInAnnotation="YES"), tmp_path / "in")
+    with pytest.raises(StudyError, match="burned_in"):
+        deidentify_study(source, tmp_path / "out", KEY)
+    assert list(tmp_path.iterdir()) == [source]
+    copy_of(source, tmp_path / "out", Deidentification(b"k", accept_burned_in=True))
+    assert len(list((tmp_path / "out").rglob("*.dcm"))) == 7
+
+
+def test_reports_and_screenshots_are_not_copied_and_the_report_says_so(tmp_path: Path) -> None:
+    capture = instance(truth(), 0, SOPClassUID="1.2.840.10008.5.1.4.1.1.7")
+    report = instance(truth(), 1, Modality="SR")
+    source = save([*series(truth())[2:], capture, report], tmp_path / "in")
+    out = copy_of(source, tmp_path / "out")
+    told = json.loads((out / "deidentification.json").read_text())
+    assert told["files_written"] == 5
+    assert {entry["code"] for entry in told["refused"]} == {"burned_in", "not_mr_or_ct"}
+    assert told["removed"]["SeriesDescription"] == 5
+
+
+def test_an_existing_folder_and_unknown_options_are_wrong_usage(tmp_path: Path) -> None:
+    source = save(series(truth()), tmp_path / "in")
+    with pytest.raises(UsageError, match="exists"):
+        deidentify_study(source, source, KEY)
+    with pytest.raises(UsageError, match="one of"):
+        Deidentification(b"k", frozenset({"everything"}))
+    with pytest.raises(UsageError, match="key"):
+        Deidentification(b"")
+
+
+@pytest.mark.needs("shared:data/dicom")
+@pytest.mark.parametrize(
+    "folder", ["vendors/siemens_multiframe", "vendors/philips_enhanced", "vendors/ge", "vendors/hitachi"]
+)
+def test_vendors_files_keep_pixels_and_geometry(folder: str, shared: Path, tmp_path: Path) -> None:
+    source = shared / "data" / "dicom" / folder
+    copy, original = read_study(copy_of(source, tmp_path / "out")), read_study(source)
+    assert len(copy.series) == len(original.series) > 0
+    for ours, theirs in zip(copy.series, original.series, strict=True):
+        assert np.array_equal(ours.volume.array, theirs.volume.array)
+        assert np.array_equal(ours.volume.affine, theirs.volume.affine)
+
+
+@pytest.mark.needs("dciodvfy")
+def test_a_copy_is_no_worse_an_mr_image_than_its_original(tmp_path: Path) -> None:
+    source = save(series(truth(), PatientBirthDate="19600203"), tmp_path / "in")
+    out = copy_of(source, tmp_path / "out")
+    tool = shutil.which("dciodvfy")
+    assert tool is not None
+
+    def errors(path: Path) -> set[str]:
+        done = subprocess.run([tool, str(path)], capture_output=True, check=False)
+        lines = (done.stdout + done.stderr).decode("latin-1").splitlines()
+        return {line for line in lines if line.startswith("Error")}
+
+    assert errors(sorted(out.rglob("*.dcm"))[0]) <= errors(sorted(source.iterdir())[0])
