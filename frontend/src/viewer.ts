@@ -446,6 +446,7 @@ class Viewer {
   }
 
   private moveTo(mm: Point): void {
+    this.root.dataset["world"] = mm.map((n) => n.toFixed(3)).join(",");
     for (const view of this.views) {
       view.pane.setWorld(mm);
       this.label(view);

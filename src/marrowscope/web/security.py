@@ -45,13 +45,13 @@ CSP = "; ".join(
 HEADERS = {
     "content-security-policy": CSP,
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
     "cache-control": "no-store",
 }
-"""Set on every answer unless it sets its own."""
+"""Set on every answer unless it sets its own. Not ``no-referrer``: browsers then send ``Origin: null`` with forms."""
 
 READER_HEADER = "x-reader"
 """Name of the reader that a program with the token acts for."""
