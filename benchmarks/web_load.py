@@ -37,6 +37,7 @@ PAGES = (
 
 
 def start(data: Path) -> tuple[subprocess.Popen[str], str, str]:
+    """A server of our own: its process, address and token."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -56,10 +57,12 @@ def start(data: Path) -> tuple[subprocess.Popen[str], str, str]:
 
 
 def megabytes(process: psutil.Process) -> float:
+    """Resident memory."""
     return process.memory_info().rss / 1e6
 
 
 def peak_while(process: psutil.Process, work: threading.Thread) -> float:
+    """Highest resident memory while a thread works."""
     peak = megabytes(process)
     work.start()
     while work.is_alive():
@@ -69,6 +72,7 @@ def peak_while(process: psutil.Process, work: threading.Thread) -> float:
 
 
 def two_gigabytes() -> Iterator[bytes]:
+    """A multipart body of 2 GiB in pieces."""
     yield b'--B\r\ncontent-disposition: form-data; name="files"; filename="big.dcm"\r\n\r\n'
     for _ in range(2048):
         yield b"\0" * 2**20
@@ -86,6 +90,7 @@ def send_big(base: str, headers: dict[str, str], answers: list[str]) -> None:
 
 
 def send_bomb(base: str, headers: dict[str, str], answers: list[str]) -> None:
+    """4 MB that would inflate to 2 GiB."""
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for n in range(4):
@@ -97,17 +102,20 @@ def send_bomb(base: str, headers: dict[str, str], answers: list[str]) -> None:
 
 
 def drop(base: str, headers: dict[str, str], study: Path) -> str:
+    """Drop a study; its id."""
     files = [("files", (p.name, p.read_bytes())) for p in sorted(study.rglob("*")) if p.is_file()]
     answer = httpx.post(f"{base}/api/studies", files=files, data={"site": "knee"}, headers=headers, timeout=120)
     return str(answer.json()["id"])
 
 
 def wait(base: str, headers: dict[str, str], study: str) -> None:
+    """Until the study is assessed."""
     while "hx-refresh" not in httpx.get(f"{base}/studies/{study}/progress", headers=headers, timeout=60).headers:
         time.sleep(0.5)
 
 
 def read(base: str, headers: dict[str, str], study: str, rounds: int, times: list[float]) -> None:
+    """One reader going round the pages."""
     with httpx.Client(base_url=base, headers=headers, timeout=60) as client:
         for _ in range(rounds):
             for page in PAGES:
@@ -117,6 +125,7 @@ def read(base: str, headers: dict[str, str], study: str, rounds: int, times: lis
 
 
 def main() -> None:
+    """Run it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--readers", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
