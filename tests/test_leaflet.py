@@ -196,6 +196,12 @@ def test_the_place_is_said_plainly(side: str, words: str) -> None:
     assert place_words(Intake()) == "your bone"
 
 
+def test_when_all_is_open_no_cause_is_named() -> None:
+    leaflet = leaflet_for(Intake(), ranking(modic_1=0.08, gout=0.07))
+    assert "not clear yet" in text_of(leaflet, "short")
+    assert not any(cause.plain in text_of(leaflet, "means") for cause in causes().values())
+
+
 def test_no_lesion_found_is_not_all_clear() -> None:
     seen = ObjectsSummary("no_lesion_found")
     found = text_of(leaflet_for(Intake(site="knee", age=50), ranking(osteoarthritis=0.9), CALM, seen), "found")

@@ -135,8 +135,13 @@ def test_red_flags_follow_the_place() -> None:
 def test_nothing_known_gives_the_general_work_up() -> None:
     intake = Intake()
     plan = make_plan(intake, rank(intake, observe(intake)[0]), CALM)
-    assert plan.steps[0] == "any_unexplained"
+    assert plan.steps == ("any_unexplained",)
     assert plan.tests and plan.care and plan.at_once and plan.follow_up
+
+
+def test_the_plan_is_as_urgent_as_its_tests() -> None:
+    mixed = make_plan(Intake(site="knee", age=62), ranking(osteoarthritis=0.37, sifk_sonk=0.16), CALM)
+    assert mixed.urgency is mixed.tests[0].urgency is Urgency.URGENT
 
 
 def test_uncertain_never_counts_as_safe() -> None:

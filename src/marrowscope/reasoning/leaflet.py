@@ -121,7 +121,9 @@ def _found(place: str, seen: ObjectsSummary | None) -> tuple[Block, ...]:
 
 
 def _told(differential: Differential, plan: Plan) -> list[str]:
-    """Causes named to the patient: those of the plan, cancer left to its own section."""
+    """Causes named to the patient: those of the plan, cancer left to its own section; none when all is open."""
+    if differential.top.probability < care.plan_rules().numbers["too_open_below"]:
+        return []
     return [cause for cause in plan.causes if not groups()[causes()[cause].group].cancer]
 
 

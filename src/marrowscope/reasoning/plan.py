@@ -50,7 +50,7 @@ def make_plan(intake: Intake, differential: Differential, checks: Sequence[Check
     care, against = _care(known, cared)
     planned = _tests(steps, known, considered)
     return Plan(
-        urgency=_urgency(steps, known, considered),
+        urgency=_urgency(planned, known, considered),
         causes=considered,
         steps=tuple(step.id for step in steps),
         tests=planned,
@@ -81,7 +81,8 @@ def _steps(known: Circumstances, considered: Sequence[str], differential: Differ
     ids = [step.id for step in _raised_steps(known)]
     if differential.top.probability < rules.numbers["uncertain_below"]:
         ids.append(GENERAL_STEP)
-    ids += [_step_of(cause, known) for cause in considered]
+    if differential.top.probability >= rules.numbers["too_open_below"]:
+        ids += [_step_of(cause, known) for cause in considered]
     return tuple(facts.next_steps()[key] for key in dict.fromkeys(ids))
 
 
@@ -136,20 +137,11 @@ def _merged(first: PlannedTest, second: PlannedTest) -> PlannedTest:
     return replace(first, urgency=urgency, reasons=reasons, causes=merged)
 
 
-def _urgency(steps: Sequence[NextStep], known: Circumstances, considered: Sequence[str]) -> Urgency:
-    """The highest urgency of a likely cause, and of the tests of its step or of a raised check's step."""
+def _urgency(tests: Sequence[PlannedTest], known: Circumstances, considered: Sequence[str]) -> Urgency:
+    """The highest urgency of a test shown, or of a cause likely enough to set it."""
     enough = plan_rules().numbers["urgent_share"]
-    likely = {cause for cause in considered if known.shares[cause] >= enough}
-    counts = {_step_of(cause, known) for cause in likely} | {step.id for step in _raised_steps(known)}
-    counted = [
-        use.urgency
-        for step in steps
-        if step.id in counts
-        for use in step.tests
-        if use.wanted(known.site, known.present)
-    ]
-    counted += [causes()[cause].urgency for cause in likely if _step_of(cause, known) != GENERAL_STEP]
-    return min(counted or [Urgency.SOON], key=_URGENCY_ORDER.index)
+    likely = [cause for cause in considered if known.shares[cause] >= enough]
+    return min([*(t.urgency for t in tests), *(causes()[c].urgency for c in likely)], key=_URGENCY_ORDER.index)
 
 
 def _indication(treatment: Treatment, cause: str) -> Indication | None:
