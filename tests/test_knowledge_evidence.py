@@ -44,7 +44,7 @@ def test_shares_are_probabilities_and_sources_are_known() -> None:
     for name, known in evidence().items():
         for entry in (*known.families.values(), *known.variables.values()):
             assert sum(entry.shares) == pytest.approx(1)
-            check_sources(entry.sources, name)
+            check_sources((*entry.sources, *entry.association), name)
     for family in families().values():
         for entry in itertools.chain.from_iterable(family.rows.values()):
             check_sources(entry.sources, family.id)

@@ -121,7 +121,12 @@ def _lines(raw: list[Any]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(line) if isinstance(line, list) else (str(line),) for line in raw)
 
 
+CRITERION_KEYS = {"text", "src", "judgement", "reaches", "all", "at_least", "of", "unless", "sites", "age"}
+
+
 def _criterion(key: str, raw: Mapping[str, Any]) -> Criterion:
+    if odd := raw.keys() - CRITERION_KEYS:
+        raise KnowledgeError(f"criterion {key!r}: {sorted(odd)}", f"only {sorted(CRITERION_KEYS)}")
     return Criterion(
         id=key,
         claim=_claim(raw),

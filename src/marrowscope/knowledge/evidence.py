@@ -29,11 +29,13 @@ class Entry:
 
     Attributes:
         shares: one probability a level (or a family state), summing to 1.
-        sources: keys; empty = judgement.
+        sources: keys of what prints the frequency; empty = judgement.
+        association: keys of what states the association without a frequency for it.
     """
 
     shares: Shares
     sources: tuple[str, ...] = ()
+    association: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,9 @@ def _shares(raw: Any, count: int, where: str) -> Shares:
 
 def _entry(raw: Any, count: int, where: str) -> Entry:
     if isinstance(raw, dict):
-        return Entry(_shares(raw["p"], count, where), keys_of(raw.get("src")))
+        if raw.keys() - {"p", "src", "says"}:
+            raise KnowledgeError(f"{where}: {raw!r}", "p with src (prints it) or says (states it)")
+        return Entry(_shares(raw["p"], count, where), keys_of(raw.get("src")), keys_of(raw.get("says")))
     return Entry(_shares(raw, count, where))
 
 

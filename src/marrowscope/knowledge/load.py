@@ -34,6 +34,9 @@ def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
     loader.flatten_mapping(node)
     pairs = loader.construct_pairs(node, deep=True)
     data = dict(pairs)
+    for key, value in pairs:
+        if value is None and " " in str(key):  # the second half of a text that was cut at its comma
+            raise KnowledgeError(f"{key!r} near line {node.start_mark.line + 1}", "a text with a comma in quotes")
     if len(data) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)

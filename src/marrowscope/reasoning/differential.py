@@ -16,7 +16,7 @@ import numpy as np
 
 from marrowscope.findings import Finding
 from marrowscope.knowledge.causes import causes, groups
-from marrowscope.knowledge.evidence import evidence, families, scale, variables
+from marrowscope.knowledge.evidence import Entry, evidence, families, scale, variables
 from marrowscope.knowledge.priors import priors, settings
 from marrowscope.reasoning.intake import Intake
 from marrowscope.reasoning.observe import Observation
@@ -38,7 +38,8 @@ class Term:
         label: what was seen, in words.
         decibans: for (positive) or against (negative), against the fixed background.
         findings: the statements it rests on.
-        sources: keys behind the cause's frequency; empty = judgement.
+        sources: keys of what prints the cause's frequency; empty = the frequency is judgement.
+        association: keys of what states the association without a frequency.
     """
 
     name: str
@@ -46,23 +47,25 @@ class Term:
     decibans: float
     findings: tuple[Finding, ...]
     sources: tuple[str, ...] = ()
+    association: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
-        return {
+        data = {
             "name": self.name,
             "label": self.label,
             "decibans": round(self.decibans, 3),
             "findings": [finding.to_dict() for finding in self.findings],
             "basis": list(self.sources) or "judgement",
         }
+        return {**data, "association": list(self.association)} if self.association else data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Inverse of :meth:`to_dict`."""
         basis = () if data["basis"] == "judgement" else tuple(data["basis"])
         found = tuple(Finding.from_dict(raw) for raw in data["findings"])
-        return cls(data["name"], data["label"], data["decibans"], found, basis)
+        return cls(data["name"], data["label"], data["decibans"], found, basis, tuple(data.get("association", ())))
 
 
 @dataclass(frozen=True)
@@ -219,15 +222,22 @@ def _words(name: str, items: tuple[Observation, ...]) -> str:
     return f"{families()[name].label}: {words}" if name in families() and len(items) > 1 else words
 
 
-def _sources(cause: str, name: str, items: Iterable[Observation]) -> tuple[str, ...]:
-    """Sources behind a term: of the cause's own frequencies, and of the family's rows of what was seen."""
+def _entries(cause: str, name: str, items: Iterable[Observation]) -> list[Entry]:
+    """Entries behind a term: the cause's own, and the family's rows of what was seen."""
     known = evidence().get(cause)
     if known is None:
-        return ()
+        return []
     entries = [known.families.get(name), known.variables.get(name)]
     for item in items if name in families() else ():
         entries += [known.variables.get(item.variable), families()[name].rows[item.variable][0]]
-    return tuple(dict.fromkeys(key for entry in entries if entry is not None for key in entry.sources))
+    return [entry for entry in entries if entry is not None]
+
+
+def _term(cause: str, name: str, items: tuple[Observation, ...], decibans: float) -> Term:
+    entries = _entries(cause, name, items)
+    sources = tuple(dict.fromkeys(key for entry in entries for key in entry.sources))
+    association = tuple(dict.fromkeys(key for entry in entries for key in entry.association))
+    return Term(name, _words(name, items), decibans, tuple(o.finding for o in items), sources, association)
 
 
 def rank(intake: Intake, seen: Sequence[Observation]) -> Differential:
@@ -249,12 +259,7 @@ def _row(
     bounds: tuple[Floats, Floats],
     found: Sequence[tuple[str, tuple[Observation, ...], Floats]],
 ) -> Row:
-    mine = [
-        Term(
-            name, _words(name, items), float(decibans[i]), tuple(o.finding for o in items), _sources(cause, name, items)
-        )
-        for name, items, decibans in found
-    ]
+    mine = [_term(cause, name, items, float(decibans[i])) for name, items, decibans in found]
     mine.sort(key=lambda term: -abs(term.decibans))
     label = causes()[cause].label if cause != UNLISTED else group_label(UNLISTED)
     group = causes()[cause].group if cause != UNLISTED else UNLISTED

@@ -14,6 +14,7 @@ from marrowscope.reasoning.questions import NextItem
 CAUSES_SHOWN = 5
 REASONS_SHOWN = 4
 ITEMS_SHOWN = 3
+TITLE_SHOWN = 60
 """Lines a reader takes in at once; everything else is in the results folder and in ``--json``."""
 
 
@@ -50,7 +51,12 @@ def _row(place: int, row: Row) -> Iterator[str]:
 
 
 def _term(term: Term) -> str:
-    basis = "judgement" if not term.sources else ", ".join(sources()[key].title[:60] for key in term.sources[:1])
+    if term.sources:
+        basis = sources()[term.sources[0]].title[:TITLE_SHOWN]
+    elif term.association:
+        basis = f"judgement; stated by {sources()[term.association[0]].title[:TITLE_SHOWN]}"
+    else:
+        basis = "judgement"
     return f"{term.label} {term.decibans:+.1f} dB ({basis})"
 
 
