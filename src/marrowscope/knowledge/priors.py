@@ -34,9 +34,9 @@ class Prior:
     men: float
 
     def at_site(self, site: str) -> float:
-        """Parts per thousand at a site; the mean over all when the site is not known."""
+        """Parts per thousand at a site; the mean over how often each site is asked about when it is not known."""
         if not site:
-            return sum(self.sites.values()) / len(self.sites) / 3 + self.rest
+            return sum(share * self.sites.get(name, self.rest) for name, share in site_shares().items())
         return self.sites.get(site, self.rest)
 
     def at_age(self, low: float, high: float) -> float:
@@ -76,6 +76,19 @@ def priors() -> dict[str, Prior]:
             raise KnowledgeError(f"prior of {key}: {raw}", "six age factors and numbers above 0")
         found[key] = prior
     return found
+
+
+@cache
+def site_shares() -> dict[str, float]:
+    """How often each site is asked about; sums to 1.
+
+    Raises:
+        KnowledgeError: it does not.
+    """
+    shares = {str(name): float(share) for name, share in read_yaml("priors.yaml")["site_shares"].items()}
+    if not math.isclose(sum(shares.values()), 1):
+        raise KnowledgeError(f"site shares sum to {sum(shares.values())}", "1")
+    return shares
 
 
 @cache
