@@ -17,7 +17,7 @@ from marrowscope.errors import LimitExceededError, StudyError
 from marrowscope.study import limits
 from marrowscope.study.types import Refusal
 
-_ZIP_MAGIC = b"PK\x03\x04"
+ZIP_MAGIC = b"PK\x03\x04"
 _CHUNK = 1 << 20
 
 
@@ -125,7 +125,7 @@ def _is_zip(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as stream:
-        return stream.read(4) == _ZIP_MAGIC
+        return stream.read(4) == ZIP_MAGIC
 
 
 def _unpack(path: Path, scratch: Path) -> Iterator[InputFile | Refusal]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import mmap
+import struct
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 from marrowscope.study import limits
-from marrowscope.study.guard import InputFile, RefusedInputError
+from marrowscope.study.guard import ZIP_MAGIC, InputFile, RefusedInputError
 from marrowscope.study.scan import PixelElement, scan
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ PARSE_ERRORS: Final = (
     EOFError,
     OSError,
     RecursionError,
+    struct.error,
 )
 """What pydicom raises, at parse or at access, on values that break their VR."""
 
@@ -91,13 +93,16 @@ def is_dicom(file: InputFile) -> bool:
     """Whether a file's first bytes are DICOM's.
 
     Raises:
-        RefusedInputError: it cannot be read.
+        RefusedInputError: it cannot be read, or is an archive.
     """
     try:
         with file.path.open("rb") as stream:
-            return looks_like_dicom(stream.read(_PREAMBLE + 4))
+            head = stream.read(_PREAMBLE + 4)
     except OSError as error:
         raise RefusedInputError("unreadable", f"a file that cannot be read ({error.strerror})") from error
+    if head[:4] == ZIP_MAGIC:
+        raise RefusedInputError("nested_archive", "an archive inside the study", "image files", "unpack it first")
+    return looks_like_dicom(head)
 
 
 def file_bytes(file: InputFile) -> bytes | mmap.mmap:

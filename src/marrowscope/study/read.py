@@ -15,7 +15,7 @@ from marrowscope.study.facts import parse_date, patient_of, side_of, site_of
 from marrowscope.study.frames import Frame, frame_header, frames_of
 from marrowscope.study.guard import InputFile, RefusedInputError, find_inputs
 from marrowscope.study.header import Header, is_dicom, quiet_pydicom, read_header
-from marrowscope.study.pixels import PixelReader, read_stack, volume_bytes
+from marrowscope.study.pixels import PixelReader, check_size, read_stack, volume_bytes
 from marrowscope.study.qc import judge
 from marrowscope.study.redact import names_in, redact
 from marrowscope.study.roles import Decision, decide
@@ -240,6 +240,7 @@ def _decode(planned: list[Planned]) -> tuple[list[Series], list[Refusal], tuple[
     for plan in sorted(planned, key=_usefulness):
         first = plan.stack.frames[0]
         try:
+            check_size(plan.stack.frames)
             size = volume_bytes(plan.stack.frames)
             if size > budget:
                 raise RefusedInputError(

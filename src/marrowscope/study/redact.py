@@ -13,6 +13,7 @@ _SHORTEST: Final = 3
 """Name parts shorter than this would blot out ordinary words."""
 
 BLOT: Final = "***"
+_NO_TAGS: Final = str.maketrans({"<": "\u2039", ">": "\u203a"})
 
 
 def names_in(headers: Iterable[Header]) -> tuple[str, ...]:
@@ -23,7 +24,8 @@ def names_in(headers: Iterable[Header]) -> tuple[str, ...]:
 
 
 def redact(text: str, names: tuple[str, ...]) -> str:
-    """The text with every name part replaced, whatever its case."""
+    """The text with every name part replaced, whatever its case, and nothing a browser could take for a tag."""
+    text = text.translate(_NO_TAGS)
     for name in names:
         text = re.sub(re.escape(name), BLOT, text, flags=re.IGNORECASE)
     return text
