@@ -39,7 +39,9 @@ def run_measured(arguments: Sequence[str], log: Path) -> Ran:
     """Run ``python -m`` with the given arguments and watch it until it ends."""
     started = time.perf_counter()
     with log.open("w", encoding="utf-8") as stream:
-        child = subprocess.Popen([sys.executable, "-m", *arguments], stdout=stream, stderr=subprocess.STDOUT)
+        child = subprocess.Popen(
+            [sys.executable, "-m", *arguments], stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+        )
         peak, ended = 0, 0
         while not ended:
             peak = max(peak, _resident(child.pid))
