@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.labelmap import BoolArray, LabelMap
+from marrowscope.lesion.background import drift, t1_ratio
 from marrowscope.lesion.crop import crops
 from marrowscope.lesion.objects import CONNECTIVITY, Candidate, candidates, confidence, kind_of
-from marrowscope.lesion.reference import find_reference
+from marrowscope.lesion.reference import find_reference, interior_marrow
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import LesionKind, LesionObject, Objects, Reference
 from marrowscope.measurement import QcCheck, Severity
@@ -41,15 +42,21 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
 
     Abstains (no objects, a REFUSE check) when there is no marrow to search or no reference in it.
     """
+    original, marrow = exam, interior_marrow(exam, anatomy)
+    t1 = t1_ratio(exam, anatomy, marrow)
+    fatty = marrow if t1 is None else t1.array >= setting("reference", "t1_share")
+    level = exam.image.array - drift(exam, anatomy, marrow, fatty).array
+    exam = replace(exam, image=exam.image.with_array(level))
     reference = find_reference(exam, anatomy)
     if reference is None:
-        return _nothing(exam, anatomy, "too little usable marrow for a reference")
+        return _nothing(original, anatomy, "too little usable marrow for a reference")
     cutoff = _cutoff(exam, reference)
     relative = ((smoothed(exam.image) - cutoff.reference) / cutoff.scale).astype(np.float32)
     searched = anatomy.bones.mask() & ~exam.unusable
     bright = _grown(relative, searched & ~anatomy.uncertain, cutoff)
     fluid = fluid_brightness(exam, anatomy, reference)
     found = candidates(bright, exam.image, cutoff.reference, anatomy.uncertain)
+    found = [c for c in found if not _fat(c, t1, cutoff)]
     kept = [(c, kind_of(c, cutoff.reference, fluid)) for c in found]
     lesions, objects = _objects(exam, kept, cutoff)
     vessels = np.zeros(exam.image.shape, dtype=bool)
@@ -62,7 +69,7 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
     evidence = exam.image.with_array(relative)
     check = QcCheck("reference_marrow", Severity.OK if reference.trusted else Severity.WARNING, reference.reason)
     return Objects(
-        exam,
+        original,
         anatomy,
         reference,
         evidence,
@@ -75,6 +82,15 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
         METHOD,
         (check,),
     )
+
+
+def _fat(candidate: Candidate, t1: Volume | None, cutoff: Cutoff) -> bool:
+    """Whether an object is fat that was not suppressed: only a little brighter, and no darker on T1 than marrow."""
+    if t1 is None:
+        return False
+    contrast = (candidate.plateau - cutoff.reference) / cutoff.scale / cutoff.value
+    kept = float(np.median(candidate.crop.values(t1.array)))
+    return contrast < setting("threshold", "t1_kept_contrast") and kept >= setting("threshold", "t1_kept")
 
 
 def smoothed(image: Volume) -> AnyArray:

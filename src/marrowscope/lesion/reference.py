@@ -29,7 +29,7 @@ def find_reference(exam: Exam, anatomy: Anatomy) -> Reference | None:
     The mode (half-sample mode, Bickel and Fruehwirth 2006) is robust up to about half of the marrow being
     edematous; beyond that the comparison with muscle is what tells.
     """
-    interior = _interior(exam, anatomy)
+    interior = interior_marrow(exam, anatomy)
     values = exam.image.array[interior]
     if values.size < setting("reference", "minimum_voxels"):
         return None
@@ -50,7 +50,8 @@ def _lower_spread(values: AnyArray, mode: float) -> float:
     return max(spread, 1e-3 * abs(mode), 1e-6)
 
 
-def _interior(exam: Exam, anatomy: Anatomy) -> BoolArray:
+def interior_marrow(exam: Exam, anatomy: Anatomy) -> BoolArray:
+    """Usable marrow away from the cortex, or all of it when little is left."""
     marrow = anatomy.bones.mask() & ~exam.unusable
     spacing = np.array(exam.image.spacing)
     spacing[exam.image.slice_axis] = 1e3  # depth is judged inside the slice: slices are millimetres apart
