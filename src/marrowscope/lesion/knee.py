@@ -29,9 +29,9 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
     if chance is None or rules.reference is None:
         return rules
     searched = anatomy.bones.mask() & ~exam.unusable & ~anatomy.uncertain
-    brighter = rules.evidence.array >= setting("knee", "least_contrast") * rules.cutoff
+    brighter = rules.evidence.array >= setting("knee", "least_contrast")
     marked = np.asarray(searched & brighter & (chance.array >= setting("knee", "cutoff")))
-    sure = cores(anatomy) & (rules.evidence.array >= setting("knee", "core_contrast") * rules.cutoff)
+    sure = cores(anatomy) & (rules.evidence.array >= setting("knee", "core_contrast"))
     found = [
         c
         for c in candidates(marked, exam.image, rules.reference.median, anatomy.uncertain)
