@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-PIXEL_MM = 0.6
+PIXEL_MM = 0.9
 PLACE_SCALE_MM = 100.0
 
 
@@ -20,6 +20,7 @@ def random_batch(
     rng: np.random.Generator,
     weights: np.ndarray | None = None,
     strong: float = 0.06,
+    amount: float = 1.0,
 ) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
     """n random slices of x (s, 2*3, w, h) and y (s, c, w, h), moved, cropped to crop x crop, and re-toned."""
     idx = rng.choice(len(x), n, p=weights)
@@ -28,7 +29,7 @@ def random_batch(
     theta = np.zeros((n, 2, 3), np.float32)
     mirrored, lost = np.zeros(n, bool), np.zeros(n, bool)
     for b in range(n):
-        turned = rng.random() < strong
+        turned = rng.random() < strong * amount
         angle = rng.uniform(-180, 180) if turned else rng.normal(0, 7)
         s = math.exp(rng.normal(0, 0.09))
         aspect = math.exp(rng.normal(0, 0.06))
@@ -36,7 +37,7 @@ def random_batch(
         m = np.array([[c, -sn], [sn, c]]) @ np.array([[1, rng.normal(0, 0.05)], [0, 1]])
         m = m @ np.diag([crop / size * s * aspect, crop / size * s / aspect])
         mirrored[b] = rng.random() < 0.5
-        lost[b] = turned or rng.random() < 0.08
+        lost[b] = turned or rng.random() < 0.08 * amount
         if mirrored[b]:
             m = np.diag([1.0, -1.0]) @ m
         free = max(0.0, 1 - crop / size * s)
@@ -49,7 +50,7 @@ def random_batch(
     where[torch.from_numpy(mirrored), 0] *= -1
     where += torch.from_numpy(rng.normal(0, 0.12, (n, 2, 1, 1)).astype(np.float32))
     where[torch.from_numpy(lost)] = 0
-    return torch.cat([tone(xb, rng), where], 1), yb, idx
+    return torch.cat([tone(xb, rng, amount), where], 1), yb, idx
 
 
 def place(width: int, height: int, like: torch.Tensor) -> torch.Tensor:
@@ -60,15 +61,20 @@ def place(width: int, height: int, like: torch.Tensor) -> torch.Tensor:
     return g[None].expand(len(like), -1, -1, -1)
 
 
-def tone(xb: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Gain, gamma, coil shading, noise, blur, neighbours lost, one series missing; per sample and per series."""
+def tone(xb: torch.Tensor, rng: np.random.Generator, amount: float) -> torch.Tensor:
+    """Gain, gamma, coil shading, noise, blur, neighbours lost, one series missing; per sample and per series.
+
+    ``amount`` 0..1 is raised during training: from the start at full strength the net stays on a plateau.
+    """
     n, _, h, w = xb.shape
     yy, xx = torch.meshgrid(torch.linspace(-1, 1, h), torch.linspace(-1, 1, w), indexing="ij")
     for b in range(n):
         have_stir = bool(xb[b, 3:].any())
-        drop = rng.random()
+        drop = rng.random() / max(amount, 1e-6)
         for s in range(2):
             v = xb[b, 3 * s : 3 * s + 3]
+            if rng.random() > 0.9 * amount:
+                continue
             gain = math.exp(rng.normal(0, 0.18))
             v = v.clamp_min(0).pow(math.exp(rng.normal(0, 0.12))) * gain
             if rng.random() < 0.4:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from scipy import ndimage
 
-PIXEL_MM = 0.6
+PIXEL_MM = 0.9
 CONTEXT_MM = 3.3
-SIZE = 336
 READERS = ("R11", "R12", "R21", "R22")
 LESION_CASES = ("1007", "1012", "1013", "1016", "1234")
 REGION_CASES = (*LESION_CASES, "2015", "1001", "2016", "3009")
@@ -94,9 +94,23 @@ def normalise(v: np.ndarray) -> np.ndarray:
     return np.clip(v / np.percentile(body, 98), 0, 2).astype(np.float32)
 
 
-def triplet(v: np.ndarray | None, shape: tuple[int, int, int]) -> np.ndarray:
+def working(v: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
+    """In-plane resampled to PIXEL_MM, as the product's canonical_slices does it."""
+    shape = [round(n * s / PIXEL_MM) for n, s in zip(v.shape[:2], spacing, strict=False)]
+    f = [m / n for m, n in zip(shape, v.shape[:2], strict=True)]
+    smooth = ndimage.gaussian_filter(v.astype(np.float32), (*[max(0.0, (1 / x - 1) / 2) for x in f], 0))
+    return ndimage.zoom(smooth, (*f, 1), order=1, grid_mode=True, mode="nearest")
+
+
+def back(q: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Working-grid logits (x, y, k) on the case's own grid."""
+    return ndimage.zoom(q, (shape[0] / q.shape[0], shape[1] / q.shape[1], 1), order=1, grid_mode=True, mode="nearest")
+
+
+def triplet(c: Case, v: np.ndarray | None) -> np.ndarray:
     """(k, 3, x, y): each slice between its neighbours; zeros when the series is missing."""
     if v is None:
+        shape = working(c.t1, c.spacing).shape
         return np.zeros((shape[2], 3, shape[0], shape[1]), np.float32)
-    s = np.moveaxis(normalise(v), 2, 0)
+    s = np.moveaxis(working(normalise(v), c.spacing), 2, 0)
     return np.stack([s[[0, *range(len(s) - 1)]], s, s[[*range(1, len(s)), len(s) - 1]]], 1)

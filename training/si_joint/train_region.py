@@ -13,10 +13,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from augment import place, random_batch
-from data import FOLDS, REGION_CASES, load_case, triplet
+from data import FOLDS, REGION_CASES, back, load_case, triplet, working
 from nets import BlockUNet
 
-CROP = 256
+CROP = 176
 
 
 def main() -> None:
@@ -24,8 +24,8 @@ def main() -> None:
     ap.add_argument("data", type=Path)
     ap.add_argument("out", type=Path)
     ap.add_argument("--fold", type=int, required=True)
-    ap.add_argument("--steps", type=int, default=4000)
-    ap.add_argument("--batch", type=int, default=5)
+    ap.add_argument("--steps", type=int, default=2200)
+    ap.add_argument("--batch", type=int, default=6)
     ap.add_argument("--seed", type=int, default=0)
     ap.add_argument("--init", type=Path)
     a = ap.parse_args()
@@ -35,11 +35,12 @@ def main() -> None:
     cases = [load_case(a.data, c) for c in REGION_CASES]
     train = [c for c in cases if c.name not in FOLDS[a.fold]]
     held = [c for c in cases if c.name in FOLDS[a.fold]]
-    pairs = [np.concatenate([triplet(c.t1, c.t1.shape), triplet(c.stir, c.t1.shape)], 1) for c in train]
-    truth = [np.moveaxis(c.region, 2, 0)[:, None].astype(np.float32) for c in train]
+    pairs = [np.concatenate([triplet(c, c.t1), triplet(c, c.stir)], 1) for c in train]
+    truth = [np.moveaxis(working(c.region, c.spacing), 2, 0)[:, None] for c in train]
     x = torch.from_numpy(np.ascontiguousarray(np.concatenate(pairs)))
     y = torch.from_numpy(np.ascontiguousarray(np.concatenate(truth)))
     net = BlockUNet(in_ch=8).to(memory_format=torch.channels_last)
+    torch.nn.init.constant_(net.head.bias, -2.0)
     if a.init:
         net.load_state_dict(torch.load(a.init, weights_only=True)["model"])
     ema = copy.deepcopy(net).eval()
@@ -52,12 +53,12 @@ def main() -> None:
         lr = 3e-3 * min(1, (step + 1) / 100) * (0.5 * (1 + math.cos(math.pi * step / a.steps)) + 0.003)
         for g in opt.param_groups:
             g["lr"] = lr
-        xb, yb, _ = random_batch(x, y, a.batch, CROP, rng)
+        xb, yb, _ = random_batch(x, y, a.batch, CROP, rng, amount=min(1.0, max(0.0, (step - 400) / 800)))
         net.train()
         with torch.autocast("cpu", torch.bfloat16):
             z = net(xb.to(memory_format=torch.channels_last)).float()
         p = torch.sigmoid(z)
-        dice = 1 - (2 * (p * yb).sum((1, 2, 3)) + 50) / (p.sum((1, 2, 3)) + yb.sum((1, 2, 3)) + 50)
+        dice = 1 - 2 * (p * yb).sum() / (p.sum() + yb.sum() + 1)
         loss = F.binary_cross_entropy_with_logits(z, yb) + 0.5 * dice.mean()
         opt.zero_grad()
         loss.backward()
@@ -78,16 +79,18 @@ def main() -> None:
                 for mode in ("both", "t1", "stir"):
                     if mode != "t1" and c.stir is None:
                         continue
-                    t = triplet(None if mode == "stir" else c.t1, c.t1.shape)
-                    s = triplet(None if mode == "t1" else c.stir, c.t1.shape)
+                    t = triplet(c, None if mode == "stir" else c.t1)
+                    s = triplet(c, None if mode == "t1" else c.stir)
                     if (step + 1) % 1000 and mode != "both" and c.stir is not None:
                         continue
                     with torch.no_grad():
                         xx = torch.from_numpy(np.concatenate([t, s], 1))
-                        xx = torch.cat([xx, place(xx.shape[2], xx.shape[3], xx)], 1)
-                        q = torch.cat([ema(xx[k : k + 5]) for k in range(0, len(t), 5)])[:, 0] > 0
-                    r = np.moveaxis(c.region, 2, 0)
-                    q = q.numpy()
+                        w, h = xx.shape[2:]
+                        xx = torch.cat([xx, place(w, h, xx)], 1)
+                        xx = F.pad(xx, (0, -h % 16, 0, -w % 16))
+                        q = torch.cat([ema(xx[k : k + 5]) for k in range(0, len(t), 5)])[:, 0]
+                    r = c.region
+                    q = back(np.moveaxis(q.numpy()[:, :w, :h], 0, 2), r.shape) > 0
                     res[f"{c.name}/{mode}"] = round(float(2 * (q & r).sum() / (q.sum() + r.sum())), 4)
             print(step + 1, f"{time.time() - t0:.0f}s loss {run:.4f} lr {lr:.5f}", json.dumps(res), flush=True)
             state = {"model": ema.state_dict(), "step": step + 1, "fold": a.fold, "scores": res}
