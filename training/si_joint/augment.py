@@ -21,6 +21,7 @@ def random_batch(
     weights: np.ndarray | None = None,
     strong: float = 0.06,
     amount: float = 1.0,
+    pixel_mm: float = PIXEL_MM,
 ) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
     """n random slices of x (s, 2*3, w, h) and y (s, c, w, h), moved, cropped to crop x crop, and re-toned."""
     idx = rng.choice(len(x), n, p=weights)
@@ -46,17 +47,17 @@ def random_batch(
     grid = F.affine_grid(torch.from_numpy(theta), [n, 1, crop, crop], align_corners=False)
     xb = F.grid_sample(x[idx], grid, mode="bilinear", align_corners=False)
     yb = F.grid_sample(y[idx], grid, mode="bilinear", align_corners=False)
-    where = torch.stack([grid[..., 1], grid[..., 0]], 1) * (size * PIXEL_MM / 2 / PLACE_SCALE_MM)
+    where = torch.stack([grid[..., 1], grid[..., 0]], 1) * (size * pixel_mm / 2 / PLACE_SCALE_MM)
     where[torch.from_numpy(mirrored), 0] *= -1
     where += torch.from_numpy(rng.normal(0, 0.12, (n, 2, 1, 1)).astype(np.float32))
     where[torch.from_numpy(lost)] = 0
     return torch.cat([tone(xb, rng, amount), where], 1), yb, idx
 
 
-def place(width: int, height: int, like: torch.Tensor) -> torch.Tensor:
+def place(width: int, height: int, like: torch.Tensor, pixel_mm: float = PIXEL_MM) -> torch.Tensor:
     """The two place channels: mm from the picture's centre to the left and to the head, over PLACE_SCALE_MM."""
-    x = (torch.arange(width) - (width - 1) / 2) * PIXEL_MM / PLACE_SCALE_MM
-    y = (torch.arange(height) - (height - 1) / 2) * PIXEL_MM / PLACE_SCALE_MM
+    x = (torch.arange(width) - (width - 1) / 2) * pixel_mm / PLACE_SCALE_MM
+    y = (torch.arange(height) - (height - 1) / 2) * pixel_mm / PLACE_SCALE_MM
     g = torch.stack(torch.meshgrid(x, y, indexing="ij"))
     return g[None].expand(len(like), -1, -1, -1)
 

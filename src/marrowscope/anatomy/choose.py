@@ -11,6 +11,7 @@ from marrowscope.volume import Volume
 
 SEGMENTERS: dict[str, tuple[str, ...]] = {
     "knee": ("marrowscope.anatomy.knee:segment",),
+    "si_joint": ("marrowscope.anatomy.si_joint:segment",),
 }
 """Site to segmenters, best first; the next is asked only when one abstains."""
 

@@ -7,7 +7,10 @@ import importlib
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.lesion.types import Detector, Objects
 
-DETECTORS: dict[str, str] = {"knee": "marrowscope.lesion.knee:detect"}
+DETECTORS: dict[str, str] = {
+    "knee": "marrowscope.lesion.knee:detect",
+    "si_joint": "marrowscope.lesion.si_joint:detect",
+}
 """Site to learned detector; every other site uses the robust threshold."""
 
 THRESHOLD = "marrowscope.lesion.detect:detect"

@@ -15,6 +15,9 @@ SCORERS: dict[str, str] = {
     "moaks_bml": "marrowscope.scoring.moaks_bml:estimate",
     "worms_bml": "marrowscope.scoring.worms_bml:estimate",
     "kimriss_bml": "marrowscope.scoring.cell_count:estimate",
+    "sparcc_sij": "marrowscope.scoring.sparcc_sij:estimate",
+    "berlin_sij": "marrowscope.scoring.berlin_sij:estimate",
+    "asas_sij": "marrowscope.scoring.asas_sij:estimate",
 }
 """Score id (as in the site's data file) to ``module:function``."""
 

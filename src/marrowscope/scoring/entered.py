@@ -16,6 +16,9 @@ SUMS: dict[str, str] = {
     "moaks_bml": "marrowscope.scoring.moaks_bml:summed",
     "worms_bml": "marrowscope.scoring.worms_bml:summed",
     "kimriss_bml": "marrowscope.scoring.cell_count:summed",
+    "sparcc_sij": "marrowscope.scoring.sparcc_sij:summed",
+    "berlin_sij": "marrowscope.scoring.berlin_sij:summed",
+    "asas_sij": "marrowscope.scoring.asas_sij:summed",
 }
 """Score id to ``module:function`` that recomputes total and statement from a score's cells."""
 

@@ -1,0 +1,141 @@
+"""Lesions of the sacroiliac joints by boosted trees on voxel features, with a cut-off that adapts to the exam.
+
+The cut-off is the one that maximises the Dice expected from the probabilities themselves (Lipton 2014: the best cut
+for F1 is half of the best attainable F1): where the trees are sure it is high, where lesions are faint it is low.
+Nothing about it was fitted to a case.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from marrowscope.anatomy.si_model import working
+from marrowscope.anatomy.types import Anatomy, Exam
+from marrowscope.inference import load_card, load_model
+from marrowscope.inference.card import ModelCard
+from marrowscope.inference.slices import SliceStack, onto_grid
+from marrowscope.labelmap import LabelMap
+from marrowscope.lesion.objects import CONNECTIVITY
+from marrowscope.lesion.reference import find_reference
+from marrowscope.lesion.si_features import PIXEL_MM, Marrow, features
+from marrowscope.lesion.types import LesionKind, LesionObject, Objects
+from marrowscope.measurement import QcCheck, Severity
+from marrowscope.study import Role
+from marrowscope.volume import Volume
+
+MODEL = "si_lesion"
+Float32 = npt.NDArray[np.float32]
+
+SMALLEST_MM3 = 20.0
+"""Objects below this are dropped: about 17 voxels of the training grid, fewer than readers draw in one stroke."""
+
+BONE_NUMBERS = {"sacrum": 1, "left_ilium": 2, "right_ilium": 2, "lumbar_body": 3}
+"""The trees' numbers for the bones."""
+
+
+def detect(exam: Exam, anatomy: Anatomy, fold: int | None = None) -> Objects:
+    """Lesions in the bones that the segmenter found.
+
+    Args:
+        exam, anatomy: what is searched. fold: one fold of the trees only (benchmarks).
+
+    Abstains (no objects, a REFUSE check) when there is no marrow or no reference marrow.
+    """
+    reference = find_reference(exam, anatomy)
+    if reference is None:
+        return _nothing(exam, anatomy)
+    card = load_card(MODEL)
+    probability = np.where(exam.unusable, 0, probabilities(exam, anatomy, fold)).astype(np.float32)
+    cutoff = expected_dice_cutoff(probability, *card.settings["cutoff_range"])
+    lesions, objects = _objects(exam.image, probability, cutoff, card)
+    low, high = card.settings["interval_factors"]
+    check = QcCheck("reference_marrow", Severity.OK if reference.trusted else Severity.WARNING, reference.reason)
+    return Objects(
+        exam,
+        anatomy,
+        reference,
+        exam.image.with_array(probability),
+        cutoff,
+        cutoff * low,
+        min(cutoff * high, card.settings["cutoff_highest"]),
+        lesions,
+        objects,
+        LabelMap.empty(exam.image),
+        card.id,
+        (check,),
+    )
+
+
+def probabilities(exam: Exam, anatomy: Anatomy, fold: int | None = None) -> Float32:
+    """Chance of edema of every voxel, on the exam's grid; 0 outside bone and in marrow darker than reference."""
+    stack = working(exam.fluid.volume, PIXEL_MM)
+    marrow = _marrow(exam, anatomy, stack)
+    answer = np.zeros(marrow.region.shape, dtype=np.float32)
+    if marrow.region.any():
+        rows, at = features(marrow)
+        if len(rows):
+            answer.ravel()[at] = load_model(MODEL).run(rows, fold)[:, 0]
+    return np.asarray(onto_grid(stack, np.moveaxis(answer, 2, 0)) * anatomy.bones.mask(), dtype=np.float32)
+
+
+def _marrow(exam: Exam, anatomy: Anatomy, stack: SliceStack) -> Marrow:
+    t1 = exam.companion(Role.T1)
+    bone = np.zeros(stack.grid.shape, dtype=np.uint8)
+    for code, number in BONE_NUMBERS.items():
+        mask = anatomy.bones.mask(code)
+        if mask.any():
+            bone[_turned(exam.image.with_array(mask.astype(np.float32))) > 0.5] = number
+    covered = None if t1 is None else _turned(t1.volume)
+    return Marrow(np.moveaxis(stack.array, 0, 2), covered, bone > 0, bone)
+
+
+def _turned(volume: Volume) -> Float32:
+    return np.moveaxis(working(volume, PIXEL_MM).array, 0, 2)
+
+
+def expected_dice_cutoff(probability: Float32, lowest: float, highest: float) -> float:
+    """The cut-off whose expected Dice, computed from the probabilities alone, is largest, within a range.
+
+    Args:
+        probability: any shape. lowest, highest: range; the lowest keeps exams without lesions clean.
+    """
+    ordered = np.sort(probability[probability > 0].astype(np.float64))[::-1]
+    if not ordered.size:
+        return highest
+    expected = 2 * np.cumsum(ordered) / (np.arange(1, ordered.size + 1) + ordered.sum())
+    return float(np.clip(ordered[int(np.argmax(expected))], lowest, highest))
+
+
+def _objects(
+    grid: Volume, probability: Float32, cutoff: float, card: ModelCard
+) -> tuple[LabelMap, tuple[LesionObject, ...]]:
+    labels, count = ndimage.label(probability >= cutoff, structure=CONNECTIVITY)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1) * grid.voxel_volume_mm3
+    kept = [n for n in range(1, count + 1) if sizes[n] >= SMALLEST_MM3]
+    kept.sort(key=lambda n: (-sizes[n], n))
+    new = np.zeros(count + 1, dtype=np.uint16)
+    new[kept] = np.arange(1, len(kept) + 1)
+    array = new[labels]
+    numbers = range(1, len(kept) + 1)
+    means = ndimage.mean(probability, array, list(numbers)) if kept else []
+    objects = tuple(
+        _object(label, float(mean), sizes[old], card) for label, mean, old in zip(numbers, means, kept, strict=True)
+    )
+    return LabelMap(grid.with_array(array), {o.label: f"lesion_{o.label}" for o in objects}), objects
+
+
+def _object(label: int, mean: float, volume_mm3: float, card: ModelCard) -> LesionObject:
+    """Confidence: logistic in mean probability and log volume, fitted on held-out patients (see the card)."""
+    a, b, c = card.settings["confidence"]
+    sure = 1 / (1 + np.exp(-(a + b * mean + c * np.log10(volume_mm3))))
+    reasons = (f"mean voxel probability {mean:.2f}", f"{volume_mm3 / 1000:.2f} cm3")
+    return LesionObject(label, LesionKind.EDEMA, float(sure), reasons)
+
+
+def _nothing(exam: Exam, anatomy: Anatomy) -> Objects:
+    empty = LabelMap.empty(exam.image)
+    why = "too little usable marrow for a reference"
+    check = QcCheck("reference_marrow", Severity.REFUSE, why, "lesions are not assessable")
+    return Objects(exam, anatomy, None, exam.image, np.inf, np.inf, np.inf, empty, (), empty, MODEL, (check,))
