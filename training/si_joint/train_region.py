@@ -53,7 +53,7 @@ def main() -> None:
         lr = 3e-3 * min(1, (step + 1) / 100) * (0.5 * (1 + math.cos(math.pi * step / a.steps)) + 0.003)
         for g in opt.param_groups:
             g["lr"] = lr
-        xb, yb, _ = random_batch(x, y, a.batch, CROP, rng, amount=min(1.0, max(0.0, (step - 400) / 800)))
+        xb, yb, _ = random_batch(x, y, a.batch, CROP, rng, amount=min(1.0, max(0.0, (step / a.steps - 0.2) / 0.35)))
         net.train()
         with torch.autocast("cpu", torch.bfloat16):
             z = net(xb.to(memory_format=torch.channels_last)).float()

@@ -32,8 +32,14 @@ MOST_UNSURE = 0.25
 JOINT_REACH_MM = 2.0
 """Sacrum and ilium meet where both lie within this of a voxel: the joint space is 2-4 mm wide."""
 
-FAT_OVER_MUSCLE = 1.6
-"""Fluid brightness of T1-bright tissue over T1-dark tissue above which fat is not suppressed; STIR stays under 1."""
+LIKENESS_TO_T1 = 0.7
+"""Correlation of the fluid series with T1 inside the body above which fat is not suppressed; six STIR exams: 0.2-0.5."""
+
+BODY_SHARE = 0.1
+"""Body = brighter than this share of T1's 99th percentile."""
+
+ENOUGH_VOXELS = 1000
+"""Fewer body voxels than this make no correlation."""
 
 SIDES = ("left", "right")
 QUADRANT_BONES = ("ilium", "sacrum")
@@ -100,20 +106,18 @@ def _outside_contract(image: Volume, contract: InputContract) -> str:
 
 
 def _unsuppressed(exam: Exam) -> str:
-    """Judged on the fluid brightness of tissue that T1 shows as fat, against tissue that it shows as muscle."""
+    """Without fat suppression marrow, fat and muscle are ordered as on T1. Needs T1; without it the study's QC judges."""
     t1 = exam.companion(Role.T1)
     if t1 is None or not t1.covered.any():
         return ""
     values = t1.volume.array
-    body = t1.covered & (values > 0.1 * np.percentile(values[t1.covered], 99))
-    if not body.any():
-        return ""
-    low, high = np.percentile(values[body], (30, 85))
+    body = t1.covered & (values > BODY_SHARE * np.percentile(values[t1.covered], 99))
     fluid = exam.fluid.volume.array
-    fat, lean = np.median(fluid[body & (values > high)]), np.median(fluid[body & (values < low)])
-    ratio = float(fat / max(float(lean), 1e-6))
-    if ratio > FAT_OVER_MUSCLE:
-        return f"fat {ratio:.1f} times as bright as muscle on the fluid series: no fat suppression"
+    if body.sum() < ENOUGH_VOXELS or np.ptp(fluid[body]) == 0:
+        return ""
+    likeness = float(np.corrcoef(values[body], fluid[body])[0, 1])
+    if likeness > LIKENESS_TO_T1:
+        return f"a fluid series that looks like T1 (correlation {likeness:.2f}): no fat suppression"
     return ""
 
 
