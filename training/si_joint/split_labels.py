@@ -1,148 +1,150 @@
-import nibabel as nib, numpy as np, matplotlib
+"""Name the bones inside the one drawn region: sacrum 1, ilium 2, lumbar vertebra 3 (our own labels).
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt, sys
+The joint line of each side and slice is the darkest smooth path on T1 from the top to the bottom of the region
+(dynamic programming, each slice held to its neighbour's path). The disc L5/S1 and the first and last slice with a
+joint were read off the pictures by hand and stand in HAND. `python training/si_joint/split_labels.py DATA OUT`
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
 from scipy import ndimage as ndi
 
-R = "/work/shared/data/si_joint/"
-PX = 0.595
-# S1 top at the midline {slice: row}; first and last slice in which both bones meet at the joint
+PIXEL_MM = 0.595
+REACH_MM = np.arange(22, 80, PIXEL_MM)
+"""How far from the midline a joint can lie."""
+
 HAND = {
-    "1007": dict(line={3: 261, 5: 250, 10: 243, 24: 240}, joint=(2, 13)),
-    "1012": dict(line=None, joint=(3, 15)),
-    "1013": dict(line={0: 178, 24: 182}, joint=(2, 16)),
-    "1016": dict(line=None, joint=(4, 19)),
-    "1234": dict(line={0: 206, 24: 208}, joint=(6, 19)),
-    "2015": dict(line=None, joint=(3, 18)),
-    "1001": dict(line=None, joint=(4, 16)),
-    "2016": dict(line={2: 204, 8: 203, 14: 203, 15: 185, 24: 185}, joint=(3, 14)),
-    "3009": dict(line=None, joint=(9, 24)),
+    "1007": {"disc": {3: 261, 5: 250, 10: 243, 24: 240}, "joint": (2, 13)},
+    "1012": {"disc": None, "joint": (3, 15)},
+    "1013": {"disc": {0: 178, 24: 182}, "joint": (2, 16)},
+    "1016": {"disc": None, "joint": (4, 19)},
+    "1234": {"disc": {0: 206, 24: 208}, "joint": (6, 19)},
+    "2015": {"disc": None, "joint": (3, 18)},
+    "1001": {"disc": None, "joint": (4, 16)},
+    "2016": {"disc": {2: 204, 8: 203, 14: 203, 15: 185, 24: 185}, "joint": (3, 14)},
+    "3009": {"disc": None, "joint": (9, 24)},
 }
+"""Row of the disc L5/S1 at the midline by slice (None = top of the joined sacrum), slices with both bones."""
 
 
-def split(c):
-    t1 = nib.load(R + c + "/t1.nii.gz").get_fdata()
-    reg = nib.load(R + c + "/region.nii.gz").get_fdata() > 0
-    K = reg.shape[2]
-    h = HAND[c]
-    ext = [(np.nonzero(reg[:, :, k].any(1))[0][[0, -1]]) for k in range(K)]
-    mid = np.median([(a + b) / 2 for a, b in ext if (b - a) * PX > 110])
-    X = (np.arange(336) - mid) * PX
-    ln = h["line"]
-    if ln is None:
-        pts = []
-        for k in range(K):
-            lab, n = ndi.label(reg[:, :, k])
-            for l in range(1, n + 1):
-                m = lab == l
-                xs = X[m.any(1)]
-                if xs[0] < -45 and xs[-1] > 45:
-                    band = m[np.abs(X) < 10]
-                    if band.any():
-                        pts.append((k, np.median([np.nonzero(r)[0][-1] for r in band if r.any()])))
-        v = np.median([p[1] for p in pts])
-        ln = {0: v, 24: v}
-    top = np.interp(np.arange(K), list(ln), list(ln.values()))
-    out = np.zeros(reg.shape, np.uint8)
-    U = np.arange(22, 80, PX)
-    j0, j1 = h["joint"]
-    prev = {-1: None, 1: None}
-    order = list(range((j0 + j1) // 2, j1 + 1)) + list(range((j0 + j1) // 2 - 1, j0 - 1, -1))
-    paths = {}
-    g = ndi.gaussian_filter(t1, (1, 1, 0))
-    for s in (-1, 1):
-        for k in order:
-            m = reg[:, :, k].astype(float)
-            loc = ndi.gaussian_filter(t1[:, :, k] * m, 10) / np.maximum(ndi.gaussian_filter(m, 10), 1e-3)
-            dark = np.clip(1 - g[:, :, k] / np.maximum(loc, 1), -0.1, 0.6) * m
-            lat = np.zeros_like(dark)
-            for j in range(336):
-                r = np.nonzero(m[:, j] * (s * X > 0))[0]
-                if len(r):
-                    lat[:, j] = np.clip(((s * X[r]).max() - s * X) / 9, 0, 1) * np.clip(
-                        (s * X - (s * X[r]).min() + 2) / 5, 0, 1
-                    )
-            D = dark * lat
-            xi = mid + s * U / PX
-            DU = ndi.map_coordinates(
-                D, [np.repeat(xi[:, None], 336, 1), np.repeat(np.arange(336.0)[None], len(U), 0)], order=1
-            )
-            ref = paths.get((s, k - 1)) if k > (j0 + j1) // 2 else paths.get((s, k + 1))
-            cost = -DU
-            rows = np.nonzero((m * (s * X[:, None] > 20)).any(0))[0]
-            if ref is not None:
-                cost = cost + 0.0025 * np.minimum(np.abs(U[:, None] - ref[None]), 8) ** 2
-            a, b = rows[0], rows[-1]
-            acc = np.full((len(U), 336), 1e9)
-            bp = np.zeros((len(U), 336), int)
-            acc[:, a] = cost[:, a]
-            for j in range(a + 1, b + 1):
-                best = acc[:, j - 1].copy()
-                arg = np.arange(len(U))
-                for d in (-1, 1):
-                    sh = np.roll(acc[:, j - 1], d) + 0.03
-                    if d == 1:
-                        sh[0] = 1e9
-                    else:
-                        sh[-1] = 1e9
-                    w = sh < best
-                    best[w] = sh[w]
-                    arg[w] = (np.arange(len(U)) - d)[w]
-                acc[:, j] = best + cost[:, j]
-                bp[:, j] = arg
-            p = np.zeros(336)
-            q = int(acc[:, b].argmin())
-            for j in range(b, a - 1, -1):
-                p[j] = U[q]
-                q = bp[q, j]
-            p[:a] = p[a]
-            p[b + 1 :] = p[b]
-            paths[(s, k)] = ndi.gaussian_filter1d(p, 2)
-    for k in range(K):
-        lab, n = ndi.label(reg[:, :, k])
-        for l in range(1, n + 1):
-            m = lab == l
-            ci, cj = ndi.center_of_mass(m)
-            xs = X[m.any(1)]
-            x = (ci - mid) * PX
-            lateral = max(-xs[0], xs[-1]) > 58 or abs(x) > 44
-            if not lateral:
-                out[:, :, k][m] = 3 if cj > top[k] + 2 else 1
+def disc_rows(region: np.ndarray, x: np.ndarray, disc: dict[int, float] | None) -> np.ndarray:
+    """Row of the disc on every slice."""
+    count = region.shape[2]
+    if disc is None:
+        tops = []
+        for k in range(count):
+            labels, n = ndi.label(region[:, :, k])
+            for piece in range(1, n + 1):
+                mask = labels == piece
+                span = x[mask.any(1)]
+                band = mask[np.abs(x) < 10]
+                if span[0] < -45 and span[-1] > 45 and band.any():
+                    tops.append(np.median([np.nonzero(r)[0][-1] for r in band if r.any()]))
+        disc = {0: float(np.median(tops))}
+    return np.interp(np.arange(count), list(disc), list(disc.values()))
+
+
+def darkness(t1: np.ndarray, region: np.ndarray, side: int, x: np.ndarray) -> np.ndarray:
+    """How much darker than the marrow around, low near the bone's outer borders."""
+    inside = region.astype(float)
+    around = ndi.gaussian_filter(t1 * inside, 10) / np.maximum(ndi.gaussian_filter(inside, 10), 1e-3)
+    dark = np.clip(1 - ndi.gaussian_filter(t1, 1) / np.maximum(around, 1), -0.1, 0.6) * inside
+    border = np.zeros_like(dark)
+    for j in range(region.shape[1]):
+        rows = np.nonzero(region[:, j] & (side * x > 0))[0]
+        if len(rows):
+            u = side * x[rows]
+            border[:, j] = np.clip((u.max() - side * x) / 9, 0, 1) * np.clip((side * x - u.min() + 2) / 5, 0, 1)
+    return dark * border
+
+
+def darkest_path(cost: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Distance from the midline at every row: cheapest path that moves at most one step a row."""
+    total = np.full(cost.shape, 1e9)
+    came = np.zeros(cost.shape, int)
+    total[:, first] = cost[:, first]
+    for j in range(first + 1, last + 1):
+        best, arg = total[:, j - 1].copy(), np.arange(len(cost))
+        for step in (-1, 1):
+            moved = np.roll(total[:, j - 1], step) + 0.03
+            moved[0 if step == 1 else -1] = 1e9
+            better = moved < best
+            best[better], arg[better] = moved[better], (np.arange(len(cost)) - step)[better]
+        total[:, j], came[:, j] = best + cost[:, j], arg
+    path = np.zeros(cost.shape[1])
+    at = int(total[:, last].argmin())
+    for j in range(last, first - 1, -1):
+        path[j] = REACH_MM[at]
+        at = came[at, j]
+    path[:first], path[last + 1 :] = path[first], path[last]
+    return path
+
+
+def joint_paths(t1: np.ndarray, region: np.ndarray, x: np.ndarray, middle: float, slices: tuple[int, int]) -> dict:
+    """The joint of both sides on every slice that shows it, from the middle slice outwards."""
+    start, (low, high) = sum(slices) // 2, slices
+    paths: dict[tuple[int, int], np.ndarray] = {}
+    for side in (-1, 1):
+        for k in [*range(start, high + 1), *range(start - 1, low - 1, -1)]:
+            dark = darkness(t1[:, :, k], region[:, :, k], side, x)
+            column = np.repeat((middle + side * REACH_MM / PIXEL_MM)[:, None], dark.shape[1], 1)
+            row = np.repeat(np.arange(float(dark.shape[1]))[None], len(REACH_MM), 0)
+            cost = -ndi.map_coordinates(dark, [column, row], order=1)
+            near = paths.get((side, k - 1)) if k > start else paths.get((side, k + 1))
+            if near is not None:
+                cost = cost + 0.0025 * np.minimum(np.abs(REACH_MM[:, None] - near[None]), 8) ** 2
+            used = np.nonzero((region[:, :, k] & (side * x[:, None] > 20)).any(0))[0]
+            path = darkest_path(cost, used[0], used[-1])
+            paths[(side, k)] = ndi.gaussian_filter1d(path, 2)
+    return paths
+
+
+def split(t1: np.ndarray, region: np.ndarray, disc: dict[int, float] | None, joint: tuple[int, int]) -> np.ndarray:
+    """Labels 1, 2, 3 inside the region."""
+    count = region.shape[2]
+    spans = [np.nonzero(region[:, :, k].any(1))[0][[0, -1]] for k in range(count)]
+    middle = float(np.median([(a + b) / 2 for a, b in spans if (b - a) * PIXEL_MM > 110]))
+    x = (np.arange(region.shape[0]) - middle) * PIXEL_MM
+    top = disc_rows(region, x, disc)
+    paths = joint_paths(t1, region, x, middle, joint)
+    out = np.zeros(region.shape, np.uint8)
+    for k in range(count):
+        labels, n = ndi.label(region[:, :, k])
+        for piece in range(1, n + 1):
+            mask = labels == piece
+            column, row = ndi.center_of_mass(mask)
+            span, centre = x[mask.any(1)], (column - middle) * PIXEL_MM
+            if max(-span[0], span[-1]) <= 58 and abs(centre) <= 44:
+                out[:, :, k][mask] = 3 if row > top[k] + 2 else 1
                 continue
-            lbl = np.zeros_like(m, np.uint8)
-            for s in (-1, 1):
-                side = m & ((s * X) > 0)[:, None]
-                if j0 <= k <= j1:
-                    lbl[side] = np.where(((s * X)[:, None] > paths[(s, k)][None])[side], 2, 1)
+            own = np.zeros(mask.shape, np.uint8)
+            for side in (-1, 1):
+                half = mask & ((side * x) > 0)[:, None]
+                u = np.broadcast_to((side * x)[:, None], mask.shape)
+                if joint[0] <= k <= joint[1]:
+                    own[half] = np.where(u > paths[(side, k)][None], 2, 1)[half]
                 else:
-                    lbl[side] = (
-                        np.where(((s * X)[:, None] > 38 + 0 * paths[(s, j0)][None])[side], 2, 1)
-                        if m[np.abs(X) < 5].any()
-                        else 2
-                    )
-            jj = np.arange(336)[None] > top[k] + 6
-            lbl[m & jj & (np.abs(X) < 38)[:, None]] = 3
-            out[:, :, k][m] = lbl[m]
-    return out, top, mid, t1, reg
+                    own[half] = np.where(u > 38, 2, 1)[half] if mask[np.abs(x) < 5].any() else 2
+            own[mask & (np.arange(mask.shape[1])[None] > top[k] + 6) & (np.abs(x) < 38)[:, None]] = 3
+            out[:, :, k][mask] = own[mask]
+    return out
+
+
+def main() -> None:
+    data, out = (Path(a) for a in sys.argv[1:3])
+    out.mkdir(parents=True, exist_ok=True)
+    for name, hand in HAND.items():
+        t1 = nib.load(data / name / "t1.nii.gz").get_fdata()
+        region = nib.load(data / name / "region.nii.gz").get_fdata() > 0
+        labels = split(t1, region, hand["disc"], hand["joint"])
+        np.save(out / f"{name}.npy", labels)
+        print(name, np.bincount(labels.ravel(), minlength=4).tolist(), flush=True)
 
 
 if __name__ == "__main__":
-    for c in sys.argv[1:]:
-        out, top, mid, t1, reg = split(c)
-        np.save(f"lab/{c}.npy", out)
-        print(c, mid, np.bincount(out.ravel())[:4])
-        fig, ax = plt.subplots(5, 5, figsize=(25, 25))
-        for k in range(25):
-            a = ax.flat[k]
-            a.imshow(t1[20:316, :, k].T[::-1], cmap="gray", vmax=np.percentile(t1, 99.5))
-            for v, co in ((1, "orange"), (2, "lime"), (3, "r")):
-                m = out[20:316, :, k].T[::-1] == v
-                if m.any():
-                    a.contour(m, [0.5], colors=co, linewidths=1.2)
-            a.axis("off")
-            a.set_title(f"{c} k{k}")
-            a.set_ylim(335, 0)
-            a.axhline(335 - top[k], color="w", lw=0.6)
-        plt.tight_layout(pad=0.2)
-        plt.savefig(f"split_{c}.png", dpi=44)
-        plt.close()
+    main()

@@ -68,9 +68,9 @@ def main() -> None:
     res = {}
     for name, hx, hy in held:
         w, h = hx.shape[2:]
-        hx = F.pad(torch.cat([hx, place(w, h, hx, PIXEL_MM)], 1), (0, -h % 8, 0, -w % 8))
+        padded = F.pad(torch.cat([hx, place(w, h, hx, PIXEL_MM)], 1), (0, -h % 8, 0, -w % 8))
         with torch.no_grad():
-            q = net(hx)[:, :, :w, :h].argmax(1)
+            q = net(padded)[:, :, :w, :h].argmax(1)
         inside = hy.sum(1) > 0.5
         res[name] = round(float((q == hy.argmax(1))[inside].float().mean()), 4)
     print(json.dumps(res), flush=True)

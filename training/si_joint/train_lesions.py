@@ -79,7 +79,9 @@ def main() -> None:
             np.savez(cache, **table(root, labels, name))
         tables[name] = dict(np.load(cache))
         print(name, tables[name]["x"].shape, "lesion kept", float(tables[name]["y"].sum()), flush=True)
-    for fold, held in enumerate(FOLDS):
+    chosen = [int(f) for f in sys.argv[4:]] or list(range(len(FOLDS)))
+    for fold in chosen:
+        held = FOLDS[fold]
         start = time.time()
         booster = fit([t for n, t in tables.items() if n not in held], fold)
         (out / f"lesion_{fold}.onnx").write_bytes(to_onnx(booster, len(COLUMNS)))

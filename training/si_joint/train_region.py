@@ -27,7 +27,8 @@ def main() -> None:
     ap.add_argument("--steps", type=int, default=2200)
     ap.add_argument("--batch", type=int, default=6)
     ap.add_argument("--seed", type=int, default=0)
-    ap.add_argument("--init", type=Path)
+    ap.add_argument("--init", type=Path, help="go on from this file of the same fold")
+    ap.add_argument("--rate", type=float, default=3e-3)
     a = ap.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(a.seed * 100 + a.fold)
@@ -45,15 +46,16 @@ def main() -> None:
         net.load_state_dict(torch.load(a.init, weights_only=True)["model"])
     ema = copy.deepcopy(net).eval()
     print("params", sum(p.numel() for p in net.parameters()), "slices", len(x), flush=True)
-    opt = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=1e-2)
+    opt = torch.optim.AdamW(net.parameters(), a.rate, weight_decay=1e-2)
     a.out.mkdir(parents=True, exist_ok=True)
     t0 = time.time()
     run = 0.0
     for step in range(a.steps):
-        lr = 3e-3 * min(1, (step + 1) / 100) * (0.5 * (1 + math.cos(math.pi * step / a.steps)) + 0.003)
+        lr = a.rate * min(1, (step + 1) / 100) * (0.5 * (1 + math.cos(math.pi * step / a.steps)) + 0.003)
         for g in opt.param_groups:
             g["lr"] = lr
-        xb, yb, _ = random_batch(x, y, a.batch, CROP, rng, amount=min(1.0, max(0.0, (step / a.steps - 0.2) / 0.35)))
+        amount = 1.0 if a.init else min(1.0, max(0.0, (step / a.steps - 0.2) / 0.35))
+        xb, yb, _ = random_batch(x, y, a.batch, CROP, rng, amount=amount)
         net.train()
         with torch.autocast("cpu", torch.bfloat16):
             z = net(xb.to(memory_format=torch.channels_last)).float()

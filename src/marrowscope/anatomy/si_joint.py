@@ -33,7 +33,7 @@ JOINT_REACH_MM = 2.0
 """Sacrum and ilium meet where both lie within this of a voxel: the joint space is 2-4 mm wide."""
 
 LIKENESS_TO_T1 = 0.7
-"""Correlation of the fluid series with T1 inside the body above which fat is not suppressed; six STIR exams: 0.2-0.5."""
+"""Correlation of the fluid series with T1 inside the body above which fat is not suppressed; six STIRs: 0.2-0.5."""
 
 BODY_SHARE = 0.1
 """Body = brighter than this share of T1's 99th percentile."""
@@ -106,7 +106,7 @@ def _outside_contract(image: Volume, contract: InputContract) -> str:
 
 
 def _unsuppressed(exam: Exam) -> str:
-    """Without fat suppression marrow, fat and muscle are ordered as on T1. Needs T1; without it the study's QC judges."""
+    """Without suppression marrow, fat and muscle are ordered as on T1. Without a T1 the study QC judges alone."""
     t1 = exam.companion(Role.T1)
     if t1 is None or not t1.covered.any():
         return ""

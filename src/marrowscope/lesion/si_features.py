@@ -29,6 +29,12 @@ INTERIOR_MM = 4.0
 BRIGHT_RATIO = 1.4
 """Marrow above this is left out when the coil's shading is estimated, so that edema does not look like shading."""
 
+SHADING_MM = 25.0
+"""Reach of the slow brightness field that is divided out first: wider than lesions, narrower than a coil's fall-off."""
+
+SHADING_RANGE = (0.5, 1.5)
+"""Marrow outside this range of the reference says nothing about shading: cortex, or edema."""
+
 ENOUGH_VOXELS = 200
 """Fewer deep voxels than this make no mode; then all marrow is used."""
 
@@ -59,12 +65,14 @@ class Marrow:
     Attributes:
         stir: fluid series. t1: T1 on the same grid, or None.
         region: marrow to search. bone: 1 sacrum, 2 ilium, 3 lumbar vertebra, 0 outside.
+        slice_mm: distance between slices.
     """
 
     stir: Float32
     t1: Float32 | None
     region: BoolArray
     bone: npt.NDArray[np.uint8]
+    slice_mm: float = 3.3
 
 
 def reference_of(image: Float32, region: BoolArray) -> tuple[float, float]:
@@ -83,10 +91,11 @@ def features(marrow: Marrow) -> tuple[Float32, npt.NDArray[np.intp]]:
     Returns:
         (rows, len(COLUMNS)) float32, and the rows' flat indices into the working grid.
     """
-    mode, spread = reference_of(marrow.stir, marrow.region)
+    flat_image = unshaded(marrow.stir, marrow.region, marrow.slice_mm)
+    mode, spread = reference_of(flat_image, marrow.region)
     box = _box(marrow.region)
     m = Marrow(
-        (marrow.stir[box] / mode).astype(np.float32),
+        (flat_image[box] / mode).astype(np.float32),
         None if marrow.t1 is None else marrow.t1[box],
         marrow.region[box],
         marrow.bone[box],
@@ -104,6 +113,22 @@ def features(marrow: Marrow) -> tuple[Float32, npt.NDArray[np.intp]]:
     assert rows.shape[1] == len(COLUMNS)
     inside = np.argwhere(candidate) + [b.start for b in box]
     return rows, np.ravel_multi_index(tuple(inside.T), marrow.region.shape)
+
+
+def unshaded(image: Float32, region: BoolArray, slice_mm: float) -> Float32:
+    """The image over the slow brightness field of its own quiet marrow (1 = as bright as marrow around).
+
+    A surface coil makes posterior marrow bright on one side; without this step whole ilia were marked on such exams.
+    """
+    mode, _ = reference_of(image, region)
+    s1 = _blur(np.asarray(image / mode, dtype=np.float32), 1)
+    inner = ndimage.minimum_filter(region, (5, 5, 1))
+    quiet = (inner & (s1 > SHADING_RANGE[0]) & (s1 < SHADING_RANGE[1])).astype(np.float32)
+    sigma = SHADING_MM / PIXEL_MM / POOL
+    across = SHADING_MM / slice_mm
+    over, under = _blur(_pooled(s1 * quiet), sigma, across), _blur(_pooled(quiet), sigma, across)
+    field = _unpooled(np.asarray((over + 0.01) / (under + 0.01), dtype=np.float32), image.shape)
+    return np.asarray(image / (mode * np.maximum(field, 0.2)), dtype=np.float32)
 
 
 def _brightness(m: Marrow, s1: Float32, at: BoolArray) -> list[Float32]:

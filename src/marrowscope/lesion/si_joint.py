@@ -88,7 +88,7 @@ def _marrow(exam: Exam, anatomy: Anatomy, stack: SliceStack) -> Marrow:
         if mask.any():
             bone[_turned(exam.image.with_array(mask.astype(np.float32))) > 0.5] = number
     covered = None if t1 is None else _turned(t1.volume)
-    return Marrow(np.moveaxis(stack.array, 0, 2), covered, bone > 0, bone)
+    return Marrow(np.moveaxis(stack.array, 0, 2), covered, bone > 0, bone, stack.grid.spacing[2])
 
 
 def _turned(volume: Volume) -> Float32:
