@@ -17,6 +17,7 @@ from marrowscope.inference import load_card, load_model
 from marrowscope.inference.card import ModelCard
 from marrowscope.inference.slices import SliceStack, onto_grid
 from marrowscope.labelmap import LabelMap
+from marrowscope.lesion.detect import detect as threshold
 from marrowscope.lesion.objects import CONNECTIVITY
 from marrowscope.lesion.reference import find_reference
 from marrowscope.lesion.si_features import PIXEL_MM, Marrow, features
@@ -43,6 +44,8 @@ def detect(exam: Exam, anatomy: Anatomy, fold: int | None = None) -> Objects:
 
     Abstains (no objects, a REFUSE check) when there is no marrow or no reference marrow.
     """
+    if anatomy.bones.codes and not set(anatomy.bones.codes) & set(BONE_NUMBERS):
+        return threshold(exam, anatomy)  # a mask given without bone names: the trees need to know the bone
     reference = find_reference(exam, anatomy)
     if reference is None:
         return _nothing(exam, anatomy)
