@@ -1,0 +1,58 @@
+"""The benchmark's own arithmetic: which studies it draws, and how found and true lesions are paired."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks.spine import join, report, worst_checks
+from benchmarks.spine_cases import FAULTS, FIRST_SEED, TUNING_SEED, cases
+
+from marrowscope.commands.simulate import read_lesions
+
+
+def test_cases_are_what_the_issue_asks_for() -> None:
+    drawn = cases(FIRST_SEED)
+    assert len(drawn) >= 60
+    assert sum(c.kind == "free" for c in drawn) == 20
+    assert sum(c.kind in FAULTS for c in drawn) == 10
+    assert {c.field for c in drawn} == {1.5, 3.0}
+    assert len({c.noise for c in drawn}) == 3
+    volumes = [x.volume_cm3 for c in drawn if c.kind == "lesions" for x in read_lesions(c.lesions) or ()]
+    assert min(volumes) < 0.3 and max(volumes) > 4
+    assert {c.kind for c in drawn[:8]} >= {"lesions", "free"}  # every kind early
+
+
+def test_tuning_never_sees_the_published_seeds() -> None:
+    assert not {c.seed for c in cases(FIRST_SEED)} & {c.seed for c in cases(TUNING_SEED)}
+
+
+def test_pairing_of_true_and_found() -> None:
+    true, found = np.zeros((30, 10, 10), int), np.zeros((30, 10, 10), int)
+    true[0:5], true[10:12], true[20:24] = 1, 2, 3
+    found[1:4], found[9:14], found[26:29] = 7, 8, 9
+    found[4:6, 0:2] = 5
+    groups = [(sorted(t), sorted(f)) for t, f in join(true, found, [5, 7, 8, 9])]
+    assert ([1], [5, 7]) in groups  # two objects on one lesion count together
+    assert ([2], [8]) in groups
+    assert ([3], []) in groups  # missed
+    assert ([], [9]) in groups  # false
+
+
+def test_one_object_over_two_lesions_joins_them() -> None:
+    true, found = np.zeros((12, 4, 4), int), np.ones((12, 4, 4), int)
+    true[0:4], true[6:10] = 1, 2
+    assert join(true, found, [1]) == [({1, 2}, {1})]
+
+
+def test_the_worst_severity_of_a_check_counts() -> None:
+    qc = [{"code": "metal", "severity": s} for s in ("ok", "warning", "note")]
+    assert worst_checks(qc) == {"metal": "warning"}
+
+
+def test_report_of_nothing_is_a_table_without_figures() -> None:
+    assert "true lesions" in report([])
