@@ -88,6 +88,21 @@ def test_impossible_input_is_explained_with_line_and_nearest_word(text: str, lin
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("said", "weeks"),
+    [
+        ("6 weeks", 6),
+        ("1 year", 52.18),
+        ("a year", 52.18),
+        ("several months", 17.38),
+        ("months", 17.38),
+        ("3 days", 3 / 7),
+    ],
+)
+def test_durations_are_understood_as_they_are_said(said: str, weeks: float) -> None:
+    assert Intake.from_dict({"duration": said}).weeks == pytest.approx(weeks)
+
+
 def test_every_mistake_is_listed_at_once() -> None:
     with pytest.raises(IntakeError) as caught:
         read("site: kne\nage: 430\nlabs: {crp: banana}")

@@ -22,8 +22,12 @@ MAX_AGE = 120.0
 PREGNANCY_AGES = (10.0, 60.0)
 """Years between which a pregnancy is possible."""
 
-WEEKS = {"h": 1 / 168, "d": 1 / 7, "w": 1.0, "m": 4.345, "y": 52.18}
-"""Weeks in an hour, day, week, month and year."""
+WEEKS = {"hour": 1 / 168, "day": 1 / 7, "week": 1.0, "month": 4.345, "year": 52.18}
+"""Weeks in each unit."""
+
+VAGUE = frozenset({"a", "few", "several", "some", "many"})
+SEVERAL = 4.0
+"""How many "several" counts as; the duration enters in four broad classes, so that it rarely matters."""
 
 MAX_WEEKS = 52.18 * 100
 """Longest duration accepted: a hundred years."""
@@ -96,16 +100,25 @@ def _weeks(reader: Reader, data: dict[str, Any]) -> float | None:
     elif data.get("duration") in (None, "", "unknown"):
         return None
     else:
-        key, words = "duration", str(data["duration"]).lower().split()
-        amount = reader.number(words[0]) if len(words) == 2 else None
-        factor = WEEKS.get(words[1][0]) if len(words) == 2 else None
-        weeks = None if amount is None or factor is None else amount * factor
+        key, weeks = "duration", _in_weeks(reader, str(data["duration"]))
     if weeks is None or not 0 <= weeks <= MAX_WEEKS:
         reader.mistake(
             (key,), f"{key} {data[key]!r}", "`weeks: 6`, or `duration: 3 months` (days, weeks, months, years)"
         )
         return None
     return weeks
+
+
+def _in_weeks(reader: Reader, said: str) -> float | None:
+    """``6 weeks``, ``a year``, ``several months``; ``None`` when it is not a duration."""
+    *amount, unit = said.lower().replace("-", " ").split() or [""]
+    count = reader.number(amount[0]) if len(amount) == 1 else None
+    if count is None and set(amount) <= VAGUE:
+        count = SEVERAL
+    if set(amount) & {"a", "an", "one"} and "few" not in amount:
+        count = 1.0
+    factor = next((weeks for name, weeks in WEEKS.items() if unit.rstrip("s") == name), None)
+    return None if count is None or factor is None else count * factor
 
 
 def _possible(reader: Reader, fields: dict[str, Any]) -> None:
