@@ -18,6 +18,8 @@ from pathlib import Path
 import nibabel
 import pytest
 
+import marrowscope as ms
+from marrowscope.assessment import to_json
 from marrowscope.cli import COMMANDS
 from marrowscope.results import read_results
 from marrowscope.study import Role
@@ -200,6 +202,15 @@ def test_a_patients_name_in_the_path_reaches_nothing(watched: Watched) -> None:
     for path in watched.out.rglob("*"):
         assert PATIENT not in path.name
         assert not path.is_file() or PATIENT.encode() not in path.read_bytes(), path.name
+
+
+def test_the_python_way_gives_the_same_assessment(exam: Path, tmp_path: Path, watched: Watched) -> None:
+    study = ms.read_study(exam, series={role: Path(f"{role}.nii.gz") for role in ("fluid", "t1")})
+    assessed = ms.assess(study, site="knee", side="left", bones=exam / "bones.nii.gz")
+    assert to_json(assessed.assessment) == (watched.out / "assessment.json").read_text(encoding="utf-8")
+    ms.write_results(tmp_path / "results", assessed)
+    again, first = contents(tmp_path / "results"), contents(watched.out)
+    assert {k: v for k, v in again.items() if k != "run.json"} == {k: v for k, v in first.items() if k != "run.json"}
 
 
 def stages(process: subprocess.Popen[str]) -> Iterator[str]:

@@ -132,7 +132,12 @@ def _swap(aside: Path, out: Path) -> None:
         aside.rename(out)
 
 
-def write_results(out: Path, assessed: Assessed, settings: Mapping[str, Any], seconds: Mapping[str, float]) -> Path:
+def write_results(
+    out: Path,
+    assessed: Assessed,
+    settings: Mapping[str, Any] | None = None,
+    seconds: Mapping[str, float] | None = None,
+) -> Path:
     """The whole folder of design section 4 for one assessed study (or intake).
 
     Args:
@@ -146,7 +151,7 @@ def write_results(out: Path, assessed: Assessed, settings: Mapping[str, Any], se
         **report_writers(assessed.assessment, objects, (FHIR, *(("dicom",) if is_dicom(objects) else ()))),
         "fhir": lambda folder: _write_fhir(folder, assessed.assessment),
         "dicom": lambda folder: _write_dicom(folder, assessed.assessment, objects),
-        "run": lambda folder: write_run(folder, run_record(assessed, settings, seconds)),
+        "run": lambda folder: write_run(folder, run_record(assessed, settings or {}, seconds or {})),
     }
     return write_folder(out, writers)
 
