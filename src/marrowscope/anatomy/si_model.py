@@ -72,7 +72,8 @@ def _channels(stack: SliceStack, images: list[Float32 | None], contract: InputCo
         if image is None:
             parts.append(np.zeros((len(stack.array), 3, *stack.array.shape[1:]), dtype=np.float32))
         else:
-            parts.append(with_neighbours(stack, normalised(image), contract.context_mm))
+            around = with_neighbours(stack, normalised(image), contract.context_mm)
+            parts.append(around[:, ::-1])  # trained with the anterior neighbour first; the working grid runs forwards
     return np.concatenate([*parts, _place(stack)], axis=1)
 
 
