@@ -5,6 +5,7 @@
     python3 dev.py test     every check: ruff, mypy, import contract, tests (more words go to pytest)
     python3 dev.py bench    accuracy, seconds and memory on data with known answers
     python3 dev.py lock     write the lock files anew after a change of dependencies
+    python3 dev.py changelog  gather changelog.d into CHANGELOG.md
 
 Each command first makes what it needs in .venv: hashed packages from a lock file, marrowscope itself in editable
 form, and a stamp, so that the second call starts at once.
@@ -171,7 +172,21 @@ def lock(rest: list[str]) -> int:
     )
 
 
-COMMANDS = {"demo": demo, "test": test, "bench": bench, "lock": lock}
+def changelog(rest: list[str]) -> int:
+    """CHANGELOG.md from the fragments, one area a heading."""
+    parts = [
+        "# Changelog",
+        "What a user sees. Gathered from `changelog.d` by `python3 dev.py changelog`.",
+        "## 0.1.0, unreleased",
+    ]
+    for path in sorted((ROOT / "changelog.d").glob("*.md")):
+        parts.append(f"### {path.stem.replace('-', ' ').capitalize()}")
+        parts.append(path.read_text(encoding="utf-8").strip())
+    (ROOT / "CHANGELOG.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8", newline="\n")
+    return 0
+
+
+COMMANDS = {"demo": demo, "test": test, "bench": bench, "lock": lock, "changelog": changelog}
 
 if __name__ == "__main__":
     sys.exit(main())
