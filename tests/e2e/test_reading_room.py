@@ -38,9 +38,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-EMPTY_STYLE = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-"""Of no characters at all."""
-
 SECONDS = 240_000
 """Milliseconds anything may take: a test machine may be busy."""
 
@@ -105,25 +102,26 @@ def go(page: Any, address: str) -> None:
             time.sleep(0.3)
 
 
-def ours(complaint: str) -> bool:
-    """Whether the test tool caused it: its screenshots add an empty style, which the policy rightly blocks."""
-    return EMPTY_STYLE in complaint
-
-
 def keep(page: Any, name: str) -> None:
     if folder := os.environ.get("MARROWSCOPE_SCREENSHOTS"):
         Path(folder).mkdir(parents=True, exist_ok=True)
         page.screenshot(path=Path(folder) / f"{name}.png")
+        page.complaints.clear()
 
 
 def accessible(page: Any, name: str) -> None:
-    """No serious violation by axe-core, and no complaint in the console."""
-    keep(page, name)
+    """No complaint in the console and no serious violation by axe-core.
+
+    Complaints are looked at first: the test tools themselves add styles, which the policy rightly blocks.
+    """
+    page.wait_for_timeout(200)
     assert page.complaints == [], (name, page.complaints)
+    keep(page, name)
     if not AXE.is_file():
         return
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("() => axe.run({ iframes: false })")
+    page.complaints.clear()
     serious = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
     assert serious == [], (name, [(v["id"], [n["html"][:120] for n in v["nodes"][:3]]) for v in serious])
 
@@ -131,6 +129,7 @@ def accessible(page: Any, name: str) -> None:
 def pixels(page: Any, role: str) -> np.ndarray[Any, Any]:
     page.wait_for_timeout(400)
     shot = page.locator(f".pane[data-role={role}]").screenshot()
+    page.complaints.clear()
     return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
 
 
