@@ -207,10 +207,9 @@ def test_the_reading_room(page: Any, knee: Path, tmp_path: Path) -> None:
             assert magic in Path(got.value.path()).read_bytes()[:140]
         page.goto(f"{study}/history")
         accessible(page, "history")
-        for name in ("cohort", "knowledge", "knowledge/questions/is_it_cancer", "pacs"):
+        for name in ("cohort", "knowledge", "knowledge/cause/osteoarthritis", "pacs"):
             page.goto(f"{base}/{name}")
-            if page.locator("h1").first.inner_text() != "No such page":
-                accessible(page, name.replace("/", "-"))
+            accessible(page, name.replace("/", "-"))
     with serving(tmp_path / "data", port) as address:
         go(page, address)
         accessible(page, "studies")

@@ -22,7 +22,9 @@ def leaflet_html(assessment: Assessment, intake: Mapping[str, Any], released_by:
     from marrowscope.assessment.types import Outcome
     from marrowscope.reasoning.answer import Reasoning
     from marrowscope.reasoning.intake import Intake
-    from marrowscope.reasoning.leaflet import ObjectsSummary, make_leaflet, render_leaflet
+    from marrowscope.reasoning.leaflet import make_leaflet
+    from marrowscope.reasoning.leaflet_page import render_leaflet
+    from marrowscope.reasoning.leaflet_types import ObjectsSummary
 
     if not assessment.reasoning:
         raise NotFoundError("no reasoning to make a leaflet of", "an intake", "fill the intake")

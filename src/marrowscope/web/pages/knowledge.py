@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse
 
-from marrowscope.web.knowledge_view import entry_page, kinds, titles
+from marrowscope.web.knowledge_view import SHELVES, shelf, topic_page
 from marrowscope.web.pages.common import OnDesk
 from marrowscope.web.records import NotFoundError
 
@@ -20,14 +20,14 @@ Key = Annotated[str, Path(pattern="^[A-Za-z0-9_.-]{1,80}$")]
 @router.get("/knowledge")
 def shelves(request: Request, desk: OnDesk) -> HTMLResponse:
     """Everything, by shelf, with one filter."""
-    found = [(kind, shelf.title, titles(kind)) for kind, shelf in kinds().items()]
+    found = [(kind, title, shelf(kind)) for kind, title in SHELVES.items()]
     return desk.pages.page(request, "knowledge.html", shelves=found)
 
 
 @router.get("/knowledge/{kind}/{key}")
 def entry(request: Request, desk: OnDesk, kind: Kind, key: Key) -> HTMLResponse:
-    """One entry."""
-    page = entry_page(kind, key)
+    """One topic."""
+    page = topic_page(kind, key)
     if page is None:
         raise NotFoundError("no such page", "a page of the knowledge list", "open /knowledge")
-    return desk.pages.page(request, "knowledge_entry.html", entry=page, shelf=kinds()[kind].title)
+    return desk.pages.page(request, "knowledge_entry.html", entry=page, shelf=SHELVES[kind])
