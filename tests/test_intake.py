@@ -103,6 +103,15 @@ def test_durations_are_understood_as_they_are_said(said: str, weeks: float) -> N
     assert Intake.from_dict({"duration": said}).weeks == pytest.approx(weeks)
 
 
+def test_a_symptom_keeps_how_long_it_lasts_and_the_longest_is_the_duration() -> None:
+    intake = read("symptoms: {night_pain: {state: yes, weeks: 6}, fever: {state: yes, weeks: 1}}")
+    assert intake.weeks == 6
+    assert {finding.code: (finding.value, finding.unit) for finding in intake.findings}["fever"] == (1, "wk")
+    assert Intake.from_dict(intake.to_dict()) == intake
+    with pytest.raises(IntakeError, match="a number from 0"):
+        read("symptoms: {fever: {state: yes, weeks: long}}")
+
+
 def test_every_mistake_is_listed_at_once() -> None:
     with pytest.raises(IntakeError) as caught:
         read("site: kne\nage: 430\nlabs: {crp: banana}")

@@ -19,7 +19,8 @@ STATES = {
     **dict.fromkeys(("unknown", "?", "not assessed", "", "null"), State.UNKNOWN),
 }
 ORIGINS = {Kind.IMAGING: Origin.READ, Kind.REGION: Origin.READ, Kind.LAB: Origin.LAB}
-SIDES = ("left", "right", "both")
+WEEK = "wk"
+"""Unit (UCUM) of how long a symptom lasts."""
 
 
 class Reader:
@@ -121,14 +122,25 @@ class Reader:
             return None
         entry = raw if isinstance(raw, dict) else {"state": raw}
         if surplus := entry.keys() - {"state", "side", "note", "value", "unit", "weeks"}:
-            self.mistake(path, f"{code} has {min(surplus)!r}", "state, side, note")
+            self.mistake(path, f"{code} has {min(surplus)!r}", "state, side, note, weeks, value, unit")
             return None
         state = STATES.get(str(entry.get("state", "yes")).strip().lower() if entry.get("state") is not None else "")
         if state is None:
             self.mistake(path, f"{code}: {entry.get('state')!r}", "yes, no or unknown")
             return None
         side = choose("side", str(entry.get("side", ""))) or ""
-        return Finding(item.code, state, origin, side=side, by=by, note=str(entry.get("note", "")))
+        value, unit = self._value(code, entry, path)
+        return Finding(item.code, state, origin, value, unit, side, by, str(entry.get("note") or ""))
+
+    def _value(self, code: str, entry: dict[str, Any], path: Path) -> tuple[float | None, str]:
+        """The number of an entry: ``weeks`` it lasts, or ``value`` with ``unit``."""
+        key = "weeks" if entry.get("weeks") is not None else "value"
+        if entry.get(key) is None:
+            return None, ""
+        number = self.number(entry[key])
+        if number is None or number < 0:
+            self.mistake(path, f"{code}: {key} {entry[key]!r}", "a number from 0")
+        return number, WEEK if key == "weeks" else str(entry.get("unit") or "")
 
     def _unknown_code(self, code: str, path: Path, kinds: set[Kind], item: FindingDef | None) -> None:
         if item is not None:

@@ -8,7 +8,7 @@ from marrowscope.errors import IntakeError
 from marrowscope.findings import Finding, Origin, State
 from marrowscope.knowledge.choices import choices
 from marrowscope.knowledge.findings import Kind, vocabulary
-from marrowscope.reasoning.intake_entries import Reader
+from marrowscope.reasoning.intake_entries import WEEK, Reader
 from marrowscope.reasoning.intake_text import Lined
 
 if TYPE_CHECKING:
@@ -70,6 +70,9 @@ def _fields(reader: Reader, data: dict[str, Any]) -> dict[str, Any]:
     findings = [finding for kind in CLINICAL for finding in reader.clinical(kind, data.get(kind.value))]
     findings += reader.regions(data.get("regions")) + reader.labs(data.get("labs"), sex, age)
     fields["findings"] = tuple(findings + reader.imaging(data.get("imaging")))
+    lasting = [f.value for f in findings if f.unit == WEEK and f.value is not None and f.state is State.PRESENT]
+    if fields["weeks"] is None and lasting:
+        fields["weeks"] = max(lasting)
     fields["uncoded"] = tuple(reader.texts("uncoded", data.get("uncoded")))
     fields["note"], fields["case"] = str(data.get("note") or ""), str(data.get("case") or "")
     _possible(reader, fields)
@@ -136,7 +139,9 @@ _WORD = {State.PRESENT: "yes", State.ABSENT: "no", State.UNKNOWN: "unknown"}
 
 
 def _entry(finding: Finding) -> Any:
-    extra = {name: getattr(finding, name) for name in ("side", "note") if getattr(finding, name)}
+    extra: dict[str, Any] = {name: getattr(finding, name) for name in ("side", "note") if getattr(finding, name)}
+    if finding.value is not None:
+        extra |= {"weeks": finding.value} if finding.unit == WEEK else {"value": finding.value, "unit": finding.unit}
     return {"state": _WORD[finding.state], **extra} if extra else _WORD[finding.state]
 
 
