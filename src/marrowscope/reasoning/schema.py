@@ -64,11 +64,6 @@ def intake_schema() -> dict[str, Any]:
 
     The reader also understands labels and synonyms; the schema lists what it writes.
     """
-    closed = {name: {"enum": list(words)} for name, words in choices().items() if name != "modality"}
-    clinical = {
-        kind.value: {"$ref": "#/$defs/clinical"} for kind in (Kind.SYMPTOM, Kind.HISTORY, Kind.CONDITION, Kind.DRUG)
-    }
-    images = {name: {"$ref": "#/$defs/images"} for name in choices()["modality"]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "intake.schema.json",
@@ -76,39 +71,44 @@ def intake_schema() -> dict[str, Any]:
         "description": "What a doctor knows and what a person read on the images. No name of a patient belongs here.",
         "type": "object",
         "additionalProperties": False,
-        "properties": {
-            "schema": {"const": SCHEMA},
-            "case": {"type": "string", "description": "a label, never a name"},
-            "age": {"type": ["number", "null"], "minimum": 0, "maximum": MAX_AGE, "description": "years"},
-            "weeks": {
-                "type": ["number", "null"],
-                "minimum": 0,
-                "maximum": MAX_WEEKS,
-                "description": "how long it lasts",
-            },
-            "duration": {"type": ["string", "null"], "description": "instead of weeks: 6 weeks, 3 months"},
-            **closed,
-            "regions": {
-                "type": "array",
-                "items": {"enum": [i.code for i in vocabulary().values() if i.kind is Kind.REGION]},
-            },
-            **clinical,
-            "labs": {
-                "type": ["object", "null"],
-                "additionalProperties": False,
-                "properties": {k: _lab(v) for k, v in labs().items()},
-            },
-            "imaging": {
-                "type": ["object", "null"],
-                "additionalProperties": False,
-                "properties": {"by": {"type": "string", "description": "who read it"}, **images},
-            },
-            "note": {"type": ["string", "null"], "description": "kept, never interpreted"},
-            "uncoded": {"type": "array", "items": {"type": "string"}, "description": "what has no code"},
-        },
+        "properties": _about() | _found(),
         "$defs": {
             "state": STATE,
             "clinical": _codes((Kind.SYMPTOM, Kind.HISTORY, Kind.CONDITION, Kind.DRUG)),
             "images": _codes((Kind.IMAGING, Kind.REGION)),
+        },
+    }
+
+
+def _about() -> dict[str, Any]:
+    """The patient and the problem."""
+    closed = {name: {"enum": list(words)} for name, words in choices().items() if name != "modality"}
+    return {
+        "schema": {"const": SCHEMA},
+        "case": {"type": "string", "description": "a label, never a name"},
+        "age": {"type": ["number", "null"], "minimum": 0, "maximum": MAX_AGE, "description": "years"},
+        "weeks": {"type": ["number", "null"], "minimum": 0, "maximum": MAX_WEEKS, "description": "how long it lasts"},
+        "duration": {"type": ["string", "null"], "description": "instead of weeks: 6 weeks, 3 months"},
+        **closed,
+        "note": {"type": ["string", "null"], "description": "kept, never interpreted"},
+        "uncoded": {"type": "array", "items": {"type": "string"}, "description": "what has no code"},
+    }
+
+
+def _found() -> dict[str, Any]:
+    """What was said, measured in the laboratory and seen."""
+    regions = [item.code for item in vocabulary().values() if item.kind is Kind.REGION]
+    clinical = (Kind.SYMPTOM, Kind.HISTORY, Kind.CONDITION, Kind.DRUG)
+    images = {name: {"$ref": "#/$defs/images"} for name in choices()["modality"]}
+    reader = {"type": "string", "description": "who read it"}
+    items = {key: _lab(lab) for key, lab in labs().items()}
+    return {
+        "regions": {"type": "array", "items": {"enum": regions}},
+        **{kind.value: {"$ref": "#/$defs/clinical"} for kind in clinical},
+        "labs": {"type": ["object", "null"], "additionalProperties": False, "properties": items},
+        "imaging": {
+            "type": ["object", "null"],
+            "additionalProperties": False,
+            "properties": {"by": reader, **images},
         },
     }
