@@ -102,11 +102,17 @@ def go(page: Any, address: str) -> None:
             time.sleep(0.3)
 
 
+def forgive(page: Any) -> None:
+    """Forget complaints that the test's own tools caused, once they have arrived."""
+    page.wait_for_timeout(300)
+    page.complaints.clear()
+
+
 def keep(page: Any, name: str) -> None:
     if folder := os.environ.get("MARROWSCOPE_SCREENSHOTS"):
         Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(folder) / f"{name}.png")
-        page.complaints.clear()
+        page.screenshot(path=Path(folder) / f"{name}.png", caret="initial")
+        forgive(page)
 
 
 def accessible(page: Any, name: str) -> None:
@@ -121,15 +127,15 @@ def accessible(page: Any, name: str) -> None:
         return
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("() => axe.run({ iframes: false })")
-    page.complaints.clear()
+    forgive(page)
     serious = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
     assert serious == [], (name, [(v["id"], [n["html"][:120] for n in v["nodes"][:3]]) for v in serious])
 
 
 def pixels(page: Any, role: str) -> np.ndarray[Any, Any]:
     page.wait_for_timeout(400)
-    shot = page.locator(f".pane[data-role={role}]").screenshot()
-    page.complaints.clear()
+    shot = page.locator(f".pane[data-role={role}]").screenshot(caret="initial")
+    forgive(page)
     return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
 
 
