@@ -113,7 +113,10 @@ class Viewer {
       .map((v) => [v, ROLE_NAMES[v.role] ?? v.role, v.role === "fluid"]);
     const prior = manifest.prior?.volumes.find((v) => v.role === "fluid");
     if (prior) wanted.splice(1, 0, [prior, "Prior", false]);
-    for (const [entry, title, labels] of wanted) await this.addPane(entry, title, labels);
+    for (const [entry, title, labels] of wanted) {
+      await this.addPane(entry, title, labels);
+      this.root.dataset["first"] ??= performance.now().toFixed(0);
+    }
     this.paint(this.state);
     const first = this.state.lesions[0];
     if (first) this.choose(first.label);
@@ -284,7 +287,7 @@ class Viewer {
     const began = performance.now();
     try {
       this.state = (await this.ask(`/api/studies/${this.study}/${what}`, body)) as ReadingState;
-      this.say(`version ${this.state.revision}, ${((performance.now() - began) / 1000).toFixed(1)} s`);
+      this.say(`version ${this.state.revision}, ${((performance.now() - began) / 1000).toFixed(2)} s`);
     } catch (error) {
       this.say(error instanceof Error ? error.message : String(error), true);
     } finally {

@@ -232,7 +232,8 @@ def read_images(page: Any, study: str, tmp_path: Path) -> None:
     page.goto(f"{study}/viewer")
     page.wait_for_selector("#viewer[data-ready=yes]")
     if os.environ.get("MARROWSCOPE_SCREENSHOTS"):
-        print(f"first image after {time.monotonic() - began:.2f} s")
+        first = page.locator("#viewer").get_attribute("data-first")
+        print(f"first image after {first} ms, both after {time.monotonic() - began:.2f} s")
     assert page.locator("#viewer").get_attribute("data-axes") == "true"
     page.wait_for_timeout(800)
     plain = pixels(page, "fluid")
