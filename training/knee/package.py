@@ -2,7 +2,7 @@
 
     python -m training.knee.package RUN MAPS LABELS [--results bench.json]
 
-RUN holds ``knee.onnx`` and ``log.jsonl``; MAPS the baked maps (for the subjects); LABELS the label maps (hashed).
+RUN holds one or more ``knee*.onnx`` (their mean is the model) and ``log.jsonl``; MAPS the baked maps (for the subjects); LABELS the label maps (hashed).
 """
 
 from __future__ import annotations
@@ -65,7 +65,10 @@ def card(run: Path, maps: Path, labels: Path, results: dict[str, Any]) -> dict[s
             "slice_spacing_mm": [0.5, 6.0],
         },
         "outputs": OUTPUTS,
-        "weights": [{"file": "knee.onnx", "sha256": sha256(run / "knee.onnx"), "fold": 0, "held_out": held}],
+        "weights": [
+            {"file": path.name, "sha256": sha256(path), "fold": fold, "held_out": held}
+            for fold, path in enumerate(sorted(run.glob("knee*.onnx")))
+        ],
         "data": [
             {
                 "what": f"{len(files)} knee label maps of {len(subjects)} subjects, grown to whole limbs by rule and "
@@ -94,7 +97,10 @@ def main() -> None:
         data = json.loads(path.read_text())
         results[path.stem] = data.get("summary", data)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(args.run / "knee.onnx", FOLDER / "knee.onnx")
+    for old in FOLDER.glob("*.onnx"):
+        old.unlink()
+    for path in args.run.glob("knee*.onnx"):
+        shutil.copyfile(path, FOLDER / path.name)
     text = yaml.safe_dump(card(args.run, args.maps, args.labels, results), sort_keys=False, width=110)
     (FOLDER / "card.yaml").write_text("# Written by training/knee/package.py.\n" + text, encoding="utf-8")
 
