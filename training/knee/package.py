@@ -2,7 +2,8 @@
 
     python -m training.knee.package RUN MAPS LABELS [--results bench.json]
 
-RUN holds one or more ``knee*.onnx`` (their mean is the model) and ``log.jsonl``; MAPS the baked maps (for the subjects); LABELS the label maps (hashed).
+RUN holds one or more ``knee*.onnx`` (their mean is the model) and ``log.jsonl``; MAPS the baked maps (for the
+subjects); LABELS the label maps (hashed).
 """
 
 from __future__ import annotations
