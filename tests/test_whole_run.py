@@ -206,7 +206,8 @@ def test_a_patients_name_in_the_path_reaches_nothing(watched: Watched) -> None:
 
 def test_the_python_way_gives_the_same_assessment(exam: Path, tmp_path: Path, watched: Watched) -> None:
     study = ms.read_study(exam, series={role: Path(f"{role}.nii.gz") for role in ("fluid", "t1")})
-    assessed = ms.assess(study, site="knee", side="left", bones=exam / "bones.nii.gz")
+    assessed = ms.assess_with_objects(study, site="knee", side="left", bones=exam / "bones.nii.gz")
+    assert ms.assess(study, site="knee", side="left", bones=exam / "bones.nii.gz") == assessed.assessment
     assert to_json(assessed.assessment) == (watched.out / "assessment.json").read_text(encoding="utf-8")
     ms.write_results(tmp_path / "results", assessed)
     again, first = contents(tmp_path / "results"), contents(watched.out)

@@ -2,8 +2,10 @@
 
     import marrowscope as ms
 
-    assessed = ms.assess(ms.read_study("study"), site="knee")
-    print(assessed.assessment.impression)
+    assessment = ms.assess(ms.read_study("study"), site="knee")
+    print(assessment.impression)
+
+    assessed = ms.assess_with_objects(ms.read_study("study"), site="knee")   # voxels too
     ms.write_results(Path("results"), assessed)
 
 Names are loaded on first use, so that importing marrowscope costs nothing.
@@ -15,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from marrowscope.assessment.pipeline import assess, conclude, detect, prepare, reason
+    from marrowscope.assessment.pipeline import assess, assess_with_objects, conclude, detect, prepare, reason
     from marrowscope.assessment.types import Assessment
     from marrowscope.errors import MarrowscopeError
     from marrowscope.reasoning.intake import Intake
@@ -30,6 +32,7 @@ _HOME = {
     "MarrowscopeError": "errors",
     "Study": "study",
     "assess": "assessment.pipeline",
+    "assess_with_objects": "assessment.pipeline",
     "conclude": "assessment.pipeline",
     "detect": "assessment.pipeline",
     "prepare": "assessment.pipeline",
@@ -46,6 +49,7 @@ __all__ = [
     "Study",
     "__version__",
     "assess",
+    "assess_with_objects",
     "conclude",
     "detect",
     "prepare",

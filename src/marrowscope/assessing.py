@@ -54,7 +54,7 @@ def assess_to(request: AssessRequest, out: Path, progress: Progress = silent) ->
     Raises:
         NoFluidSeriesError: refused; an inspection folder is written first. Other MarrowscopeErrors as they come.
     """
-    from marrowscope.assessment.pipeline import assess
+    from marrowscope.assessment.pipeline import assess_with_objects
     from marrowscope.results import check_target, write_inspection, write_results
     from marrowscope.study import read_study
 
@@ -67,7 +67,7 @@ def assess_to(request: AssessRequest, out: Path, progress: Progress = silent) ->
     study = read_study(Path(request.study or "."), series=files or None)
     clock("reading", 1, 1)
     try:
-        assessed = assess(
+        assessed = assess_with_objects(
             study,
             request.site or None,
             request.side or None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marrowscope.assessment.pipeline import assess, conclude, detect, prepare, reason
+from marrowscope.assessment.pipeline import assess, assess_with_objects, conclude, detect, prepare, reason
 from marrowscope.assessment.plain import from_json, json_schema, to_dict, to_json
 from marrowscope.assessment.types import Assessment, Outcome, ReleaseStatus
 
@@ -11,6 +11,7 @@ __all__ = [
     "Outcome",
     "ReleaseStatus",
     "assess",
+    "assess_with_objects",
     "conclude",
     "detect",
     "from_json",

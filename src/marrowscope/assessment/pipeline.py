@@ -103,8 +103,22 @@ def assess(
     prior: Prior | None = None,
     edits: tuple[Edit, ...] = (),
     progress: Progress = silent,
-) -> Assessed:
+) -> Assessment:
     """All three steps. Arguments and errors as in :func:`prepare`, :func:`detect`, :func:`conclude`."""
+    return assess_with_objects(study, site, side, bones, intake, prior, edits, progress).assessment
+
+
+def assess_with_objects(
+    study: Study,
+    site: str | None = None,
+    side: str | None = None,
+    bones: Path | Volume | None = None,
+    intake: Intake | None = None,
+    prior: Prior | None = None,
+    edits: tuple[Edit, ...] = (),
+    progress: Progress = silent,
+) -> Assessed:
+    """As :func:`assess`, and the voxels with it: what a results folder, a figure or an edit needs."""
     exam = prepare(study, site, side, progress)
     objects = detect(exam, bones, progress)
     progress("conclusions", 0, 1)

@@ -55,7 +55,7 @@ def _fetch(payload: Payload, folder: StudyFolder, context: JobContext) -> None:
 
 def _assess(folder: StudyFolder, site: str, side: str, context: JobContext) -> Assessed:
     from marrowscope.assessing import StageClock
-    from marrowscope.assessment.pipeline import assess
+    from marrowscope.assessment.pipeline import assess_with_objects
     from marrowscope.results import write_results
     from marrowscope.study import read_study
     from marrowscope.web.work.codec import save
@@ -65,7 +65,7 @@ def _assess(folder: StudyFolder, site: str, side: str, context: JobContext) -> A
     clock("reading", 0, 1)
     study = read_study(folder.source)
     clock("reading", 1, 1)
-    assessed = assess(study, site or None, side or None, folder.bones, progress=clock)
+    assessed = assess_with_objects(study, site or None, side or None, folder.bones, progress=clock)
     assert assessed.objects is not None
     clock("writing", 0, 3)
     save(assessed.objects, folder.objects)
