@@ -16,8 +16,10 @@ from marrowscope.study.qc.suppression import check_suppression
 from marrowscope.study.types import Guess, NiftiSource, PatientFacts, Role, SequenceClass, Series, SourceFrames
 from marrowscope.volume import resample
 
-_JUDGED: Final = frozenset((Role.FLUID, Role.T1, Role.T2_NOFS, Role.T1_CONTRAST_FS))
 _UNSUPPRESSED: Final = (Role.T1, Role.T2_NOFS)
+_MOST_UNSUPPRESSED: Final = 2
+"""Series without fat suppression that are searched for metal, T1 first: more cost time and add nothing."""
+
 _MIN_OVERLAP: Final = 0.5
 _SAME_PLACE_MM: Final = 0.2
 """Grids this close need no resampling to compare tissues 20 mm wide."""
@@ -41,31 +43,36 @@ def judge(
         first_instances: lowest DICOM instance number by series uid, where known.
     """
     trunk = bool({site.value, *site.candidates} & _TRUNK)
-    grids = {s.uid: replace(coarse(s.volume), trunk=trunk) for s in series if s.role in _JUDGED}
-    metal = _metal(series, grids)
+    plain = [s for role in _UNSUPPRESSED for s in series if s.role is role][:_MOST_UNSUPPRESSED]
+    wanted = {s.uid for s in (*plain, *(s for s in series if s.role is Role.FLUID))}
+    grids = {s.uid: replace(coarse(s.volume), trunk=trunk) for s in series if s.uid in wanted}
+    metal = {s.uid: check_metal(grids[s.uid], _name(s)) for s in plain}
     judged = []
     for one in series:
-        if one.uid not in grids:
+        grid = grids.get(one.uid)
+        if grid is None:
             judged.append(one)
             continue
-        grid = grids[one.uid]
         first = (first_instances or {}).get(one.uid)
-        checks = [
-            check_coverage(one.volume, one.sequence, grid, first),
-            check_snr(one.volume, grid),
-            check_motion(grid),
-        ]
+        checks = [check_coverage(one.volume, one.sequence, grid, first), check_snr(one.volume, grid)]
         if one.role is Role.FLUID:
             checks += _fluid_checks(one, series, grids, patient)
-        checks += metal.get(one.uid, []) if one.role is not Role.FLUID else [_nearest_metal(one, series, metal)]
+            checks.append(_worst_metal(metal))
+        else:
+            checks.append(metal[one.uid])
         judged.append(replace(one, qc=(*one.qc, *checks)))
     return tuple(judged)
+
+
+def _name(series: Series) -> str:
+    return f"series {series.number}" if series.number is not None else series.uid
 
 
 def _fluid_checks(
     one: Series, series: tuple[Series, ...], grids: Mapping[str, Slices], patient: PatientFacts
 ) -> list[QcCheck]:
-    checks = [check_suppression(one.sequence, grids[one.uid], _t1_on(one, series)), check_maturity(patient)]
+    checks = [check_suppression(one.sequence, grids[one.uid], _t1_on(one, series, grids))]
+    checks += [check_motion(grids[one.uid]), check_maturity(patient)]
     if one.sequence.contrast_agent:
         checks.append(
             QcCheck(
@@ -85,32 +92,25 @@ def _partner(water: Series, series: tuple[Series, ...]) -> Series | None:
     return next((s for s in series if s.role is Role.FAT and s.volume.same_grid(water.volume)), None)
 
 
-def _metal(series: tuple[Series, ...], grids: Mapping[str, Slices]) -> dict[str, list[QcCheck]]:
-    return {
-        s.uid: [check_metal(grids[s.uid], f"series {s.number}" if s.number is not None else s.uid)]
-        for s in series
-        if s.role in _UNSUPPRESSED
-    }
-
-
-def _nearest_metal(one: Series, series: tuple[Series, ...], metal: Mapping[str, list[QcCheck]]) -> QcCheck:
+def _worst_metal(metal: Mapping[str, QcCheck]) -> QcCheck:
     """The worst metal verdict of the study's unsuppressed series; its slice numbers are not a fluid series'."""
     order = (Severity.WARNING, Severity.OK, Severity.NOTE)
-    checks = [check for found in metal.values() for check in found]
-    if not checks:
+    if not metal:
         text = "metal not judged: it needs a series without fat suppression"
         return QcCheck("metal", Severity.NOTE, text, "look for voids yourself")
-    return replace(min(checks, key=lambda check: order.index(check.severity)), slices=())
+    return replace(min(metal.values(), key=lambda check: order.index(check.severity)), slices=())
 
 
-def _t1_on(fluid: Series, series: tuple[Series, ...]) -> Slices | None:
+def _t1_on(fluid: Series, series: tuple[Series, ...], grids: Mapping[str, Slices]) -> Slices | None:
     """A T1 series of the same frame of reference, sampled on the fluid series' grid; None when there is none."""
     for t1 in series:
-        if t1.role is Role.T1 and _same_frame(fluid, t1):
-            close = t1.volume.same_grid(fluid.volume, _SAME_PLACE_MM)
-            sampled = t1.volume if close else resample(t1.volume, fluid.volume, outside=-1.0)
-            if float((sampled.array >= 0).mean()) >= _MIN_OVERLAP:
-                return coarse(sampled)
+        if t1.role is not Role.T1 or not _same_frame(fluid, t1):
+            continue
+        if t1.volume.same_grid(fluid.volume, _SAME_PLACE_MM):
+            return grids.get(t1.uid) or coarse(t1.volume)
+        sampled = resample(t1.volume, fluid.volume, outside=-1.0)
+        if float((sampled.array >= 0).mean()) >= _MIN_OVERLAP:
+            return coarse(sampled)
     return None
 
 
