@@ -1,6 +1,7 @@
 """The real app in a real browser: drop, read, edit, reason, sign, download, restart.
 
-The long way through everything runs with MARROWSCOPE_E2E=1. Set MARROWSCOPE_SCREENSHOTS to a folder to keep a picture of every page.
+The long way through everything runs with MARROWSCOPE_E2E=1. Set MARROWSCOPE_SCREENSHOTS to a folder to keep a
+picture of every page.
 """
 
 from __future__ import annotations
