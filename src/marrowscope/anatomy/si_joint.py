@@ -27,7 +27,7 @@ LEAST_BONE_CM3 = {"sacrum": 25.0, "left_ilium": 12.0, "right_ilium": 12.0}
 """Smallest volume in view for the joints to be readable: half of the smallest of nine training exams."""
 
 MOST_UNSURE = 0.25
-"""Largest share of the region's voxels with a probability between 0.2 and 0.8; training exams stay under 0.12."""
+"""Largest share of region voxels with a probability of 0.2-0.8; case 1016 without T1 has 0.27 and a Dice of 0.78."""
 
 JOINT_REACH_MM = 2.0
 """Sacrum and ilium meet where both lie within this of a voxel: the joint space is 2-4 mm wide."""
