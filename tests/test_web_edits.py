@@ -96,3 +96,10 @@ def test_an_edit_needs_a_name(tmp_path: Path) -> None:
     with running(tmp_path, reader="") as client:
         answer = edit(client, "0" * 12, kind="accept", label=1)
         assert answer.status_code == 422 and "name" in answer.json()["found"]
+
+
+def test_a_grade_of_zero_survives_being_kept() -> None:
+    from marrowscope.lesion.edits import Edit, EditKind
+
+    edit = Edit(EditKind.SET_CELL, "Dr Test", "2026-11-23T06:00:00+00:00", target="moaks_bml/x", value=0.0)
+    assert Edit.from_dict(edit.to_dict()) == edit

@@ -61,9 +61,11 @@ class Edit:
     def to_dict(self) -> dict[str, Any]:
         """Plain data; empty parts are left out."""
         data: dict[str, Any] = {"kind": self.kind.value, "by": self.by, "at": self.at}
-        for name in ("label", "target", "value", "reason"):
-            if (part := getattr(self, name)) not in (0, "", None):
+        for name in ("label", "target", "reason"):
+            if part := getattr(self, name):
                 data[name] = part
+        if self.value is not None:  # a grade of 0 is a grade
+            data["value"] = self.value
         if self.others:
             data["others"] = list(self.others)
         if self.runs:
