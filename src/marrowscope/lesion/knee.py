@@ -1,10 +1,9 @@
-"""Edema of the knee: found and sized by the threshold rules, believed on the word of a second witness.
+"""Edema of the knee: the model says where, the threshold rules say how far.
 
 What is brighter than normal marrow may be fat that was not suppressed, a slice that grazes cartilage, or red marrow. An
-object therefore needs some marrow well inside its bone and one more witness: the knee model's probability of edema
-(``anatomy/knee_model.py``), or T1, where water that takes the place of fat is dark. The model does not draw outlines:
-on simulated knees it was trained away from, it saw lesions too small or not at all, while half the height between
-reference and plateau held their volume.
+object is therefore believed only where the knee model (``anatomy/knee_model.py``) sees edema with some marrow well
+inside its bone. The model does not draw outlines: it was trained on few steps and marks the brightest part, while half
+the height between reference and plateau held the volume of simulated lesions. See docs/decisions/0013.
 """
 
 from __future__ import annotations
@@ -12,18 +11,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy import ndimage
 
 from marrowscope.anatomy.knee import within
 from marrowscope.anatomy.knee_model import EDEMA, MODEL
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.labelmap import BoolArray, LabelMap
 from marrowscope.lesion import detect as threshold
-from marrowscope.lesion.background import t1_ratio
 from marrowscope.lesion.crop import Crop, crops
-from marrowscope.lesion.reference import interior_marrow
+from marrowscope.lesion.objects import candidates
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import LesionKind, LesionObject, Objects
-from marrowscope.volume import AnyArray, Volume
+from marrowscope.volume import AnyArray
 
 
 def detect(exam: Exam, anatomy: Anatomy) -> Objects:
@@ -32,45 +31,56 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
     chance = anatomy.extras.get(EDEMA)
     if chance is None or rules.reference is None:
         return rules
-    t1 = t1_ratio(exam, anatomy, interior_marrow(exam, anatomy))
-    deep = cores(anatomy)
-    sure = deep & (rules.evidence.array >= setting("knee", "core_contrast"))
+    near = reach(seeds(rules, chance.array, rules.reference.median), exam.image.spacing)
     array = np.zeros(exam.image.shape, dtype=np.uint16)
     objects: list[LesionObject] = []
     places = crops(rules.lesions.volume.array, margin=0)
     for found in rules.objects:
         crop = places[found.label]
-        plain = float(np.percentile(crop.values(rules.evidence.array), 90)) >= setting("knee", "t1_contrast")
-        inside = float(crop.values(deep).mean()) >= setting("knee", "t1_core_share")
-        reasons = witnesses(crop, chance.array, t1, t1_counts=plain and inside)
-        if found.kind is LesionKind.EDEMA and not (reasons and crop.values(sure).any()):
+        kept = crop.mask & near[crop.box] if found.kind is LesionKind.EDEMA else crop.mask
+        if not kept.any():
             continue
         label = len(objects) + 1
-        array[crop.box][crop.mask] = label
-        objects.append(replace(found, label=label, reasons=(*found.reasons, *reasons)))
+        array[crop.box][kept] = label
+        objects.append(replace(found, label=label, reasons=(*found.reasons, *_said(found, crop, chance.array))))
     names = {o.label: f"lesion_{o.label}" for o in objects}
     lesions = LabelMap(exam.image.with_array(array), names)
-    return replace(rules, lesions=lesions, objects=tuple(objects), method=f"{rules.method}, {MODEL} model and T1")
+    return replace(
+        rules, lesions=lesions, objects=tuple(objects), method=f"{rules.method}, where the {MODEL} model sees edema"
+    )
 
 
-def witnesses(crop: Crop, chance: AnyArray, t1: Volume | None, *, t1_counts: bool) -> tuple[str, ...]:
-    """Who else speaks for an object, in words; empty when nobody does.
+def seeds(rules: Objects, chance: AnyArray, reference: float) -> BoolArray:
+    """Where the model sees edema: likely, brighter than normal marrow, and partly well inside the bone.
 
     Args:
-        crop: the object. chance: the model's probability of edema. t1: T1 over normal marrow, where there is T1.
-        t1_counts: whether the object is bright and deep enough for T1 to speak for it.
+        rules: the threshold's result. chance: the model's probability of edema. reference: normal marrow.
     """
-    found = []
+    exam, anatomy, evidence = rules.exam, rules.anatomy, rules.evidence.array
+    searched = anatomy.bones.mask() & ~exam.unusable & ~anatomy.uncertain
+    likely = chance >= setting("knee", "cutoff")
+    marked = np.asarray(searched & likely & (evidence >= setting("knee", "least_contrast")))
+    sure = cores(anatomy) & (evidence >= setting("knee", "core_contrast"))
+    found = np.zeros(marked.shape, dtype=bool)
+    for candidate in candidates(marked, exam.image, reference, anatomy.uncertain):
+        if candidate.crop.values(sure).any():
+            found[candidate.crop.box] |= candidate.crop.mask
+    return found
+
+
+def reach(found: BoolArray, spacing: tuple[float, float, float]) -> BoolArray:
+    """Everything within the reach of a seed; nothing where there is none."""
+    if not found.any():
+        return found
+    distance = ndimage.distance_transform_edt(~found, sampling=spacing)
+    return np.asarray(distance <= setting("knee", "reach_mm"))
+
+
+def _said(found: LesionObject, crop: Crop, chance: AnyArray) -> tuple[str, ...]:
+    if found.kind is not LesionKind.EDEMA:
+        return ()
     likely = float(np.percentile(crop.values(chance), 90))
-    if likely >= setting("knee", "cutoff"):
-        found.append(f"probability of edema up to {likely:.2f} by the knee model")
-    if t1 is not None:
-        dark = float(np.median(crop.values(t1.array)))
-        if t1_counts and dark <= setting("knee", "t1_dark"):
-            found.append(f"T1 is {dark:.2f} times that of normal marrow")
-        elif dark >= setting("threshold", "t1_kept"):
-            return ()  # T1 shows the fat in place: the model alone does not outweigh it
-    return tuple(found)
+    return (f"probability of edema up to {likely:.2f} by the knee model",)
 
 
 def cores(anatomy: Anatomy) -> BoolArray:

@@ -65,7 +65,8 @@ class Ellipsoid:
         ]
         k0 = np.sqrt(sum(a * a for a in once))
         k1 = np.sqrt(sum((a / np.float32(r)) ** 2 for a, r in zip(once, self.radii, strict=True)))
-        return np.asarray(k0 * (k0 - 1) / np.maximum(k1, TINY), dtype=np.float32)
+        at_centre = np.float32(-np.min(self.radii))  # the formula is 0/0 there
+        return np.asarray(np.where(k1 > TINY, k0 * (k0 - 1) / np.maximum(k1, TINY), at_centre), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
