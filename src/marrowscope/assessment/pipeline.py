@@ -89,7 +89,7 @@ def conclude(
     Raises:
         UsageError: an edit names a lesion or voxels that do not exist.
     """
-    from marrowscope.assessment.conclude import conclude_objects
+    from marrowscope.assessment.conclusions import conclude_objects
 
     return conclude_objects(objects, intake, prior, edits)
 
@@ -129,6 +129,6 @@ def assess_with_objects(
 
 def reason(intake: Intake) -> Assessment:
     """The way in without images: a written report and a history."""
-    from marrowscope.assessment.conclude import conclude_intake
+    from marrowscope.assessment.conclusions import conclude_intake
 
     return conclude_intake(intake)
