@@ -52,6 +52,6 @@ def test_the_results_page_lists_every_part() -> None:
 
 
 def test_public_functions_stay_functions_after_use() -> None:
-    import_module("marrowscope.assessment.conclude")  # a module of the same name as the function
+    import_module("marrowscope.assessment.conclusions")
 
     assert callable(ms.conclude)

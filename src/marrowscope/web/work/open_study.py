@@ -11,7 +11,7 @@ from marrowscope.web.work.common import objects_of
 
 def run(payload: Payload, context: JobContext) -> Mapping[str, Any]:
     """Keep the study of ``payload["study"]`` open in this worker."""
-    import marrowscope.assessment.conclude  # noqa: F401 - imported now, not at the first edit
+    import marrowscope.assessment.conclusions  # noqa: F401 - imported now, not at the first edit
 
     objects_of(str(payload["study"]))
     return {}
