@@ -96,14 +96,14 @@ export class ImagePane {
     return this.entry.shape[this.sliceAxis] ?? 1;
   }
 
-  /** Crosshair in world mm (RAS). */
+  /** Crosshair in world mm (RAS), by the volume's whole affine: NiiVue's default drops the turn of oblique slices. */
   world(): Point {
-    const mm = this.nv.frac2mm(this.nv.scene.crosshairPos);
+    const mm = this.nv.frac2mm(this.nv.scene.crosshairPos, 0, true);
     return [mm[0] ?? 0, mm[1] ?? 0, mm[2] ?? 0];
   }
 
   setWorld(mm: Point): void {
-    const frac = this.nv.mm2frac([mm[0], mm[1], mm[2]]);
+    const frac = this.nv.mm2frac([mm[0], mm[1], mm[2]], 0, true);
     this.nv.scene.crosshairPos = [clamp(frac[0]), clamp(frac[1]), clamp(frac[2])];
     this.nv.drawScene();
   }
@@ -133,7 +133,7 @@ export class ImagePane {
   worldAt(x: number, y: number): Point | null {
     const frac = this.fracAt(x, y);
     if (!frac) return null;
-    const mm = this.nv.frac2mm(frac);
+    const mm = this.nv.frac2mm(frac, 0, true);
     return [mm[0] ?? 0, mm[1] ?? 0, mm[2] ?? 0];
   }
 
