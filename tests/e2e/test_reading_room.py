@@ -39,7 +39,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SECONDS = 1_200_000
+SECONDS = 120_000
 """Milliseconds anything may take: a test machine may be busy."""
 
 pytestmark = [
@@ -252,8 +252,7 @@ def read_images(page: Any, study: str, tmp_path: Path) -> None:
     assert letters == {"fluid": ["A", "P", "S", "I"], "t1": ["R", "L", "S", "I"]}
     the_picture_is_the_file(page, study, tmp_path)
 
-    page.click("#lesions li:nth-child(2) button")
-    page.click("#lesions li:nth-child(1) button")
+    middle_of_the_knee(page)
     page.keyboard.press("o")
     with_overlay = pixels(page, "fluid")
     keep(page, "viewer")
@@ -264,11 +263,13 @@ def read_images(page: Any, study: str, tmp_path: Path) -> None:
     page.keyboard.press("f")
     pane = page.locator(".pane[data-role=fluid]")
     start = int(pane.get_attribute("data-slice"))
+    page.locator(".pane[data-role=fluid] .glass").focus()
     page.locator(".pane[data-role=fluid] .glass").hover()
     page.mouse.wheel(0, 100)
+    at_slice(page, start + 1)
     page.keyboard.press("ArrowDown")
+    at_slice(page, start + 2)
     moved = pixels(page, "fluid")
-    assert int(pane.get_attribute("data-slice")) == start + 2
     assert np.abs(moved - with_overlay).mean() > 1, "another slice looks different"
     assert (coloured(moved) != coloured(with_overlay)).any(), "the overlay moves with the slice"
     window = pane.get_attribute("data-window")
@@ -288,6 +289,10 @@ def read_images(page: Any, study: str, tmp_path: Path) -> None:
     page.keyboard.press("Escape")
 
 
+def at_slice(page: Any, number: int) -> None:
+    page.wait_for_selector(f".pane[data-role=fluid][data-slice='{number}']")
+
+
 def the_picture_is_the_file(page: Any, study: str, tmp_path: Path) -> None:
     """Grey values on the screen against the voxels an independent reader finds at the clicked world positions."""
     for role in ("fluid", "t1"):
@@ -297,6 +302,7 @@ def the_picture_is_the_file(page: Any, study: str, tmp_path: Path) -> None:
         image = nibabel.load(path)
         array, inverse = np.asarray(image.dataobj), np.linalg.inv(image.affine)
         box = page.locator(f".pane[data-role={role}]").bounding_box()
+        middle_of_the_knee(page)
         shot = pixels(page, role)
         low, high = map(float, page.locator(f".pane[data-role={role}]").get_attribute("data-window").split(","))
         seen, stored = [], []
@@ -309,15 +315,27 @@ def the_picture_is_the_file(page: Any, study: str, tmp_path: Path) -> None:
                 around[int(np.argmin(array.shape))] = slice(voxel[int(np.argmin(array.shape))], None)
                 stored.append(float(np.median(array[tuple(around)].take(0, int(np.argmin(array.shape))))))
                 px, py = int(x * shot.shape[1]), int(y * shot.shape[0])
-                seen.append(float(np.median(shot[py - 2 : py + 3, px - 2 : px + 3].mean(axis=2))))
+                patch = shot[py - 2 : py + 3, px - 2 : px + 3].reshape(-1, 3)
+                grey = patch[patch.max(axis=1) - patch.min(axis=1) < 20].mean(axis=1)
+                if len(grey) < 10:  # the crosshair lies there
+                    stored.pop()
+                    continue
+                seen.append(float(np.median(grey)))
         expected = np.clip((np.asarray(stored) - low) / (high - low), 0, 1)
         assert np.corrcoef(seen, expected)[0, 1] > 0.8, role
 
 
+def middle_of_the_knee(page: Any) -> None:
+    """Both panes on the first lesion's slice, that lesion chosen (a click on a chosen one lets it go)."""
+    first = page.locator("#lesions li:nth-child(1) button")
+    first.click()
+    if first.get_attribute("aria-pressed") != "true":
+        first.click()
+
+
 def edit_lesions(page: Any, study: str) -> tuple[float, dict[str, str]]:
     """Reject, undo, erase, paint and set a cell: the numbers become the recomputed ones."""
-    page.locator("#lesions li:nth-child(2) button").click()
-    page.locator("#lesions li:nth-child(1) button").click()
+    middle_of_the_knee(page)
     start = panel(page)
     assert start[0] > 0 and start[1]
     first = float(page.locator("#lesions li:nth-child(1) button span:nth-of-type(3)").inner_text().split()[0])
@@ -331,7 +349,7 @@ def edit_lesions(page: Any, study: str) -> tuple[float, dict[str, str]]:
 
     box = page.locator(".pane[data-role=fluid]").bounding_box()
     centre = (box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.45)
-    page.locator("#lesions li:nth-child(1) button").click()
+    middle_of_the_knee(page)
     page.keyboard.press("b")
 
     def stroke() -> None:
