@@ -179,9 +179,8 @@ def main() -> None:
         for group in optimiser.param_groups:
             group["lr"] = args.rate * min(1, (step + 1) / 100) * (0.5 * (1 + np.cos(np.pi * share)) * 0.98 + 0.02)
         image, bone, lesion, fluid = next(loader)
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = net(image.to(memory_format=torch.channels_last))
-        loss, parts = loss_of(logits.float(), bone, lesion, fluid)
+        logits = net(image.to(memory_format=torch.channels_last))
+        loss, parts = loss_of(logits, bone, lesion, fluid)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)

@@ -56,8 +56,7 @@ def main() -> None:
             g["lr"] = 4e-3 * min(1, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / a.steps)) + 1e-5
         amount = min(1.0, max(0.0, (step - 200) / 400))
         xb, yb, _ = random_batch(x, y, 8, CROP, rng, amount=amount, pixel_mm=PIXEL_MM)
-        with torch.autocast("cpu", torch.bfloat16):
-            z = net(xb.to(memory_format=torch.channels_last)).float()
+        z = net(xb.to(memory_format=torch.channels_last))
         loss = -(F.log_softmax(z, 1) * yb).sum() / yb.sum()
         opt.zero_grad()
         loss.backward()

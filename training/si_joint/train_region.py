@@ -24,7 +24,7 @@ def main() -> None:
     ap.add_argument("data", type=Path)
     ap.add_argument("out", type=Path)
     ap.add_argument("--fold", type=int, required=True)
-    ap.add_argument("--steps", type=int, default=2200)
+    ap.add_argument("--steps", type=int, default=4000)
     ap.add_argument("--batch", type=int, default=6)
     ap.add_argument("--seed", type=int, default=0)
     ap.add_argument("--init", type=Path, help="go on from this file of the same fold")
@@ -57,8 +57,7 @@ def main() -> None:
         amount = 1.0 if a.init else min(1.0, max(0.0, (step / a.steps - 0.2) / 0.35))
         xb, yb, _ = random_batch(x, y, a.batch, CROP, rng, amount=amount)
         net.train()
-        with torch.autocast("cpu", torch.bfloat16):
-            z = net(xb.to(memory_format=torch.channels_last)).float()
+        z = net(xb.to(memory_format=torch.channels_last))
         p = torch.sigmoid(z)
         dice = 1 - 2 * (p * yb).sum() / (p.sum() + yb.sum() + 1)
         loss = F.binary_cross_entropy_with_logits(z, yb) + 0.5 * dice.mean()
