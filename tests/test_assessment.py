@@ -55,6 +55,16 @@ def test_volume_has_unit_and_interval(objects: Objects) -> None:
     assert (lesion.bone, lesion.side, lesion.key_slice) == ("femur", "left", pytest.approx(5.5, abs=2))
 
 
+@pytest.mark.parametrize(("unseen", "measured"), [(np.s_[:, :, :6], True), (np.s_[:], False)])
+def test_depth_is_that_of_the_slices_where_the_joint_is_seen(objects: Objects, unseen: tuple, measured: bool) -> None:
+    depth = np.full(phantom.SHAPE, 7.0, np.float32)
+    depth[unseen] = np.nan
+    known = replace(objects, anatomy=replace(objects.anatomy, depth_mm=objects.exam.image.with_array(depth)))
+    found_depth = conclude(known).lesions[0].measurement("depth_from_joint")
+    assert found_depth is not None
+    assert found_depth.value == (7.0 if measured else None)
+
+
 def test_brightness_ratios_follow_the_tissue_table(objects: Objects) -> None:
     lesion = conclude(objects).lesions[0]
     expected = {

@@ -108,6 +108,10 @@ def _depth(objects: Objects, mask: Crop) -> tuple[Measurement, ...]:
         why = "the joint surface was not found at this site"
         return tuple(Measurement.not_assessable(c, "mm", why) for c in codes)
     inside = mask.values(depth.array)
+    inside = inside[np.isfinite(inside)]
+    if not inside.size:
+        why = "the joint is not seen on the slices of this lesion"
+        return tuple(Measurement.not_assessable(c, "mm", why) for c in codes)
     ends = (float(inside.min()), float(inside.max()))
     return tuple(Measurement.of(c, value, "mm") for c, value in zip(codes, ends, strict=True))
 
