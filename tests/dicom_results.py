@@ -13,7 +13,7 @@ from marrowscope.study import Series, Study
 
 
 def assessed(study: Study, series: Series, site: str = "knee", side: str = "left") -> Assessed:
-    """The series with two boxes of "edema" in one box of "femur": geometry is what is tried, not detection."""
+    """The series with two boxes of "edema" in one "femur" of two regions: geometry is what is tried, not detection."""
     image = series.volume.with_array(series.volume.array.astype(np.float32))
     ni, nj, nk = image.shape
     bone, lesions = np.zeros(image.shape, bool), np.zeros(image.shape, np.uint16)
@@ -23,7 +23,9 @@ def assessed(study: Study, series: Series, site: str = "knee", side: str = "left
     nothing = np.zeros(image.shape, bool)
     exam = Exam(study, series, image, {}, site, side, (), nothing)
     bones = LabelMap.from_masks(image, {"femur": bone})
-    anatomy = Anatomy(bones, LabelMap.empty(image), None, nothing, (), "given mask")
+    half = np.arange(nj)[None, :, None] < nj // 2
+    halves = {"femur_posterior_medial": bone & half, "femur_posterior_lateral": bone & ~half}
+    anatomy = Anatomy(bones, LabelMap.from_masks(image, halves), None, nothing, (), "given mask")
     reference = Reference(LabelMap.from_masks(image, {"reference": bone & (lesions == 0)}), 100.0, 5.0, None, True, "")
     names = {1: "lesion_1", 2: "lesion_2"}
     objects = Objects(
@@ -32,3 +34,9 @@ def assessed(study: Study, series: Series, site: str = "knee", side: str = "left
         LabelMap.empty(image), "test boxes",
     )  # fmt: skip
     return Assessed(conclude(objects), objects)
+
+
+def map_of(objects: Objects, code: str) -> LabelMap:
+    """The label map that holds a segment of that code."""
+    maps = (objects.lesions, objects.anatomy.bones, objects.anatomy.regions)
+    return next(m for m in maps if code in m.codes)

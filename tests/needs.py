@@ -1,6 +1,6 @@
 """What a test may need beside Python: how it is found, and why it is missing.
 
-Set ``MARROWSCOPE_REQUIRE=dciodvfy,dcmtk,orthanc,chromium,postgres,shared`` to turn the skip of a missing one
+Set ``MARROWSCOPE_REQUIRE=dciodvfy,dcmtk,dcmqi,orthanc,chromium,postgres,shared`` to turn the skip of a missing one
 into a failure (``.ci/run`` does).
 """
 
@@ -23,6 +23,7 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "postgres": ("pg_ctl", "initdb"),
     "poppler": ("pdftotext", "pdftoppm"),
     "dcm2niix": ("dcm2niix",),
+    "dcmqi": ("segimage2itkimage", "tid1500reader"),
 }
 """Tool name to the programs that must all be found; any other name is looked up as a program."""
 

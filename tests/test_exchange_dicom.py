@@ -66,7 +66,7 @@ def test_an_independent_reader_puts_every_voxel_back(vendor: tuple[Assessed, Sou
     assert assessed.objects is not None
     for number in read.segment_numbers:
         label = read.get_segment_description(number).segment_label
-        truth = assessed.objects.lesions if label.startswith("lesion") else assessed.objects.anatomy.bones
+        truth = dicom_results.map_of(assessed.objects, label)
         volume = read.get_volume(segment_numbers=[number], combine_segments=False)
         found = volume.array[..., 0].astype(bool)
         places = np.c_[np.argwhere(found), np.ones(found.sum())] @ volume.affine.T

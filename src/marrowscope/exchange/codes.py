@@ -31,7 +31,7 @@ def coded(section: str, name: str) -> CodedConcept:
     """A concept of the table; a name it lacks becomes a clearly local concept."""
     entry = concepts()[section].get(name)
     if entry is None:
-        return make(local_scheme(), name[:16], name.replace("_", " ")[:64])
+        return make(local_scheme(), name, name.replace("_", " ")[:64])
     return make(entry["scheme"], entry["value"], entry["meaning"])
 
 
@@ -49,9 +49,9 @@ def anatomy(site: str, part: str) -> CodedConcept:
         owner = known.part(found.bone)
         term = owner.term if owner else None
         if term is not None:
-            return make(local_scheme(), part[:16], known.label_of(part)[:64])
+            return make(local_scheme(), part, known.label_of(part)[:64])
     if term is None:
-        return make(local_scheme(), part[:16], known.label_of(part)[:64])
+        return make(local_scheme(), part, known.label_of(part)[:64])
     return make(term.scheme, term.value, term.meaning)
 
 
@@ -62,7 +62,7 @@ def side_of(part: str, side: str) -> str:
 
 
 def make(scheme: str, value: str, meaning: str) -> CodedConcept:
-    """One concept."""
+    """One concept; a code of more than 16 characters is written as a Long Code Value (PS3.3 8.1)."""
     from highdicom.sr import CodedConcept
 
     return CodedConcept(value=value, scheme_designator=scheme, meaning=meaning)

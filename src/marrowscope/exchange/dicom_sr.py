@@ -1,4 +1,8 @@
-"""DICOM Structured Report (TID 1500): every measurement with its unit, linked to its segment; unverified."""
+"""DICOM Structured Report (TID 1500): every measurement with its unit, linked to its segment; unverified.
+
+Each value stands twice: as a decimal string (16 characters) and, exactly as in ``assessment.json``, as a Floating Point
+Value.
+"""
 
 from __future__ import annotations
 
@@ -131,7 +135,7 @@ def _scores(assessment: Assessment) -> list[hd.sr.MeasurementsAndQualitativeEval
         groups.append(
             hd.sr.MeasurementsAndQualitativeEvaluations(
                 tracking_identifier=_tracking(assessment, score.id),
-                finding_type=codes.make(codes.local_scheme(), score.id[:16], score.label[:64]),
+                finding_type=codes.make(codes.local_scheme(), score.id, score.label[:64]),
                 finding_sites=[_site(assessment, assessment.site, assessment.side)],
                 measurements=_measurements((total, *cells)),
                 qualitative_evaluations=_missing((total,)),
@@ -189,15 +193,10 @@ def _measurements(found: tuple[Measurement, ...]) -> list[hd.sr.Measurement]:
     import highdicom as hd
 
     return [
-        hd.sr.Measurement(name=codes.coded("measurements", m.code), value=decimal(m.value), unit=codes.unit(m.unit))
+        hd.sr.Measurement(name=codes.coded("measurements", m.code), value=float(m.value), unit=codes.unit(m.unit))
         for m in found
         if m.value is not None
     ]
-
-
-def decimal(value: float) -> float:
-    """The value as a DICOM decimal string holds it (16 characters)."""
-    return float(f"{value:.9g}")
 
 
 def _missing(found: tuple[Measurement, ...]) -> list[hd.sr.QualitativeEvaluation] | None:
