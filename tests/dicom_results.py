@@ -8,6 +8,7 @@ from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.assessment import conclude
 from marrowscope.assessment.pipeline import Assessed
 from marrowscope.labelmap import LabelMap
+from marrowscope.lesion.edits import Edit, apply_edits
 from marrowscope.lesion.types import LesionKind, LesionObject, Objects, Reference
 from marrowscope.study import Series, Study
 
@@ -34,6 +35,12 @@ def assessed(study: Study, series: Series, site: str = "knee", side: str = "left
         LabelMap.empty(image), "test boxes",
     )  # fmt: skip
     return Assessed(conclude(objects), objects)
+
+
+def concluded(was: Assessed, edits: tuple[Edit, ...]) -> Assessed:
+    """The same after edits: its assessment, and its objects as they then are."""
+    assert was.objects is not None
+    return Assessed(conclude(was.objects, edits=edits), apply_edits(was.objects, edits))
 
 
 def map_of(objects: Objects, code: str) -> LabelMap:

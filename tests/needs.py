@@ -23,7 +23,7 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "postgres": ("pg_ctl", "initdb"),
     "poppler": ("pdftotext", "pdftoppm"),
     "dcm2niix": ("dcm2niix",),
-    "dcmqi": ("segimage2itkimage", "tid1500reader"),
+    "dcmqi": ("segimage2itkimage", "itkimage2segimage", "tid1500reader"),
 }
 """Tool name to the programs that must all be found; any other name is looked up as a program."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,7 @@ def by_dcmqi(seg: Path, out: Path) -> Places:
 
 def by_dcmtk(seg: Path) -> Places:
     """What DCMTK's dcm2json reads, its frames unpacked here bit by bit (PS3.5 8.1.1: first pixel, lowest bit)."""
-    text = subprocess.run(["dcm2json", str(seg)], capture_output=True, text=True, check=True).stdout
-    data = json.loads(text)
+    data = dcm2json(seg)
     rows, columns, count = (int(values(data, tag)[0]) for tag in ("00280010", "00280011", "00280008"))
     packed = np.frombuffer(base64.b64decode(data["7FE00010"]["InlineBinary"]), np.uint8)
     frames = np.unpackbits(packed, bitorder="little")[: rows * columns * count].reshape(count, rows, columns)
@@ -49,6 +49,17 @@ def by_dcmtk(seg: Path) -> Places:
         label = labels[int(values(values(group, "0062000A")[0], "0062000B")[0])]
         found.setdefault(label, []).append(_centres(frame, {**shared, **group}))
     return {label: np.concatenate(parts) for label, parts in found.items()}
+
+
+def dcm2json(path: Path) -> dict[str, Any]:
+    """DICOM JSON by DCMTK. Its conversion library lacks the Japanese character sets: a copy is told Latin 1 instead."""
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "copy.dcm"
+        copy.write_bytes(path.read_bytes())
+        subprocess.run(["dcmodify", "-nb", "-m", "(0008,0005)=ISO_IR 100", str(copy)], capture_output=True, check=True)
+        text = subprocess.run(["dcm2json", str(copy)], capture_output=True, text=True, check=True).stdout
+    data: dict[str, Any] = json.loads(text)
+    return data
 
 
 def _centres(frame: np.ndarray, group: dict[str, Any]) -> np.ndarray:

@@ -19,7 +19,7 @@ from marrowscope.exchange.source import Source
 from marrowscope.exchange.write import dicom_objects
 from marrowscope.study import read_study
 from needs import program, shared_root
-from seg_judges import Places, by_dcmqi, by_dcmtk, values
+from seg_judges import Places, by_dcmqi, by_dcmtk, dcm2json, values
 
 TURN = np.deg2rad(23.0)
 OBLIQUE = (float(np.cos(TURN)), 0.0, float(np.sin(TURN)), 0.0, 1.0, 0.0)
@@ -141,7 +141,7 @@ def by_tid1500reader(sr: Path, out: Path) -> Values:
 
 def by_dcm2json(sr: Path) -> Values:
     """The report's tree as DCMTK reads it; values from Floating Point Value (0040,A161)."""
-    tree = json.loads(subprocess.run(["dcm2json", str(sr)], capture_output=True, text=True, check=True).stdout)
+    tree = dcm2json(sr)
     (measurements,) = (x for x in values(tree, "0040A730") if concept(x, "0040A043") == "126010")
     found: Values = {}
     for group in values(measurements, "0040A730"):

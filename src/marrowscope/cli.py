@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("marrowscope.commands.compare:compare", "Compare two visits of one joint."),
     "cohort": ("marrowscope.commands.cohort:cohort", "Assess many studies: tables, gallery, change."),
     "serve": ("marrowscope.commands.serve:serve", "Open the reading room in the browser."),
+    "edit": ("marrowscope.commands.edit:edit", "Correct a result: lesions from a SEG, verdicts, grades."),
     "export": ("marrowscope.commands.exchange:export", "Write DICOM SEG, SR, PDF, key images, FHIR of a result."),
     "release": ("marrowscope.commands.exchange:release", "Sign a result: from then on it may leave."),
     "pacs": ("marrowscope.commands.exchange:pacs", "Find, get and send studies at a PACS."),

@@ -137,21 +137,27 @@ def write_results(
     assessed: Assessed,
     settings: Mapping[str, Any] | None = None,
     seconds: Mapping[str, float] | None = None,
+    earlier: Results | None = None,
 ) -> Path:
     """The whole folder of design section 4 for one assessed study (or intake).
 
     Args:
         out: where. assessed: what ``assess`` returned. settings: the request. seconds: time a stage.
+        earlier: the same result before an edit, kept under ``versions/`` with its settings.
     """
     from marrowscope.report.folder import report_writers
 
     objects = edited_objects(assessed)
+    run = run_record(assessed, settings or {}, seconds or {})
+    if earlier is not None:
+        run["settings"] = earlier.run["settings"]
     writers: dict[str, FileWriter] = {
+        "versions": lambda folder: _keep_versions(earlier.folder, folder) if earlier is not None else None,
         "assessment": lambda folder: write_assessment(folder, assessed.assessment),
         **report_writers(assessed.assessment, objects, (FHIR, *(("dicom",) if is_dicom(objects) else ()))),
         "fhir": lambda folder: _write_fhir(folder, assessed.assessment),
         "dicom": lambda folder: _write_dicom(folder, assessed.assessment, objects),
-        "run": lambda folder: write_run(folder, run_record(assessed, settings or {}, seconds or {})),
+        "run": lambda folder: write_run(folder, run),
     }
     return write_folder(out, writers)
 
@@ -237,9 +243,14 @@ def _copy_masks(source: Path, out: Path) -> None:
 
 def _keep(folder: Path, out: Path) -> None:
     """Masks as they are, and the assessment so far as the newest version."""
-    for name in ("masks", "versions"):
-        if (folder / name).is_dir():
-            shutil.copytree(folder / name, out / name)
+    _copy_masks(folder, out)
+    _keep_versions(folder, out)
+
+
+def _keep_versions(folder: Path, out: Path) -> None:
+    """Every earlier assessment, and the one so far as the newest of them."""
+    if (folder / "versions").is_dir():
+        shutil.copytree(folder / "versions", out / "versions")
     versions = out / "versions"
     versions.mkdir(exist_ok=True)
     number = 1 + len(list(versions.glob("*.json")))
@@ -273,7 +284,7 @@ def release(folder: Path, by: str, at: str) -> Assessment:
     if not by.strip():
         raise UsageError("a release without a name", "the name of the clinician who signs", "give --by NAME")
     was = read_results(folder).assessment
-    status = ReleaseStatus.AMENDED if was.released_by else ReleaseStatus.FINAL
+    status = ReleaseStatus.FINAL if was.status is ReleaseStatus.PRELIMINARY else ReleaseStatus.AMENDED
     signed = replace(was, status=status, released_by=by.strip(), released_at=at)
     signed = replace(signed, impression=impression_of(signed))
     rewrite(folder, signed)

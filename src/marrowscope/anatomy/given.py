@@ -12,6 +12,7 @@ from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.errors import GeometryError, UsageError
 from marrowscope.labelmap import BoolArray, LabelMap
 from marrowscope.measurement import QcCheck, Severity
+from marrowscope.study.segmentation import looks_like_dicom_file
 from marrowscope.volume import Volume, resample
 
 SEARCH_REGION = "search_region"
@@ -27,22 +28,39 @@ def segment(exam: Exam, bones: Path | Volume) -> Anatomy:
     A label map's names come from a YAML of the same stem beside it (``1: femur``); without one, a single
     label is the search region.
 
+    A DICOM SEG names its segments itself, and may bring regions (see :mod:`marrowscope.anatomy.from_seg`).
+
     Raises:
         GeometryError: the mask does not lie on the exam. UsageError: several labels without names, or no label.
+        StudyError: a SEG that cannot be read.
     """
+    if isinstance(bones, Path) and looks_like_dicom_file(bones):
+        return _of_seg(exam, bones)
     volume, names = _read(bones) if isinstance(bones, Path) else (bones, None)
     labels = _integers(volume)
     on_grid = labels if labels.same_grid(exam.image) else resample(labels, exam.image, order=0)
     _check_overlap(labels, on_grid)
     values = [int(v) for v in np.unique(on_grid.array) if v]
     named = _names(values, names)
-    bone_map = LabelMap(on_grid, named)
+    return segment_map(exam, LabelMap(on_grid, named), LabelMap.empty(exam.image))
+
+
+def _of_seg(exam: Exam, path: Path) -> Anatomy:
+    from marrowscope.anatomy.from_seg import bones_from_seg
+
+    drawn = bones_from_seg(path, exam, SEARCH_REGION)
+    notes = tuple(QcCheck("given_bones", Severity.NOTE, note) for note in drawn.notes)
+    return segment_map(exam, drawn.bones, drawn.regions, notes)
+
+
+def segment_map(exam: Exam, bones: LabelMap, regions: LabelMap, notes: tuple[QcCheck, ...] = ()) -> Anatomy:
+    """Bones and regions that lie on the exam's grid already, as anatomy."""
     return Anatomy(
-        bones=bone_map,
-        regions=LabelMap.empty(exam.image),
+        bones=bones,
+        regions=regions,
         depth_mm=None,
-        uncertain=rim(bone_map.mask(), exam.image.slice_axis),
-        qc=(QcCheck("bones", Severity.OK, "the search region was given as a mask"),),
+        uncertain=rim(bones.mask(), exam.image.slice_axis),
+        qc=(QcCheck("bones", Severity.OK, "the search region was given as a mask"), *notes),
         source="given mask",
     )
 

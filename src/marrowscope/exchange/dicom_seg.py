@@ -14,6 +14,7 @@ from marrowscope.exchange import codes
 from marrowscope.exchange.source import Source, frame_numbers
 from marrowscope.exchange.uids import derived_uid
 from marrowscope.labelmap import LabelMap
+from marrowscope.lesion.types import Verdict
 
 if TYPE_CHECKING:
     import highdicom as hd
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from marrowscope.assessment import Assessment
+    from marrowscope.assessment.types import LesionRecord
 
 SERIES_NUMBERS = {"SEG": 9101, "SR": 9102, "PDF": 9103, "KO": 9104, "PR": 9105}
 """Series numbers far above a scanner's own, one a kind."""
@@ -59,10 +61,15 @@ def identity(assessment: Assessment, *more: str) -> tuple[str, ...]:
     return (p.software, p.fluid_series_uid, p.anatomy, p.detector, *inputs, *settings, *edits, *more)
 
 
+def standing(assessment: Assessment) -> tuple[LesionRecord, ...]:
+    """The lesions that no reader rejected: what a rejected one held never leaves as a lesion."""
+    return tuple(x for x in assessment.lesions if x.verdict is not Verdict.REJECTED)
+
+
 def segments(assessment: Assessment, masks: Mapping[str, LabelMap]) -> list[Segment]:
     """Lesions first (the tracking order of the report), then bones, then regions; empty masks are left out."""
     found = []
-    for lesion in assessment.lesions:
+    for lesion in standing(assessment):
         mask = masks["lesions"].volume.array == lesion.label
         found.append(Segment(lesion.code, "lesion", lesion.kind.value, mask, lesion.side))
     for kind, name in (("bone", "bones"), ("region", "regions")):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from marrowscope import __version__
 from marrowscope.assessment.types import LesionRecord
 from marrowscope.exchange import codes
-from marrowscope.exchange.dicom_seg import DEVICE_SERIAL, MANUFACTURER, SERIES_NUMBERS, fixed_dates, identity
+from marrowscope.exchange.dicom_seg import DEVICE_SERIAL, MANUFACTURER, SERIES_NUMBERS, fixed_dates, identity, standing
 from marrowscope.exchange.uids import derived_uid
 from marrowscope.measurement import Measurement
 
@@ -84,7 +84,7 @@ def _observer(assessment: Assessment) -> hd.sr.ObservationContext:
 def _groups(
     assessment: Assessment, source: Source, seg: Segmentation | None
 ) -> list[hd.sr.MeasurementsAndQualitativeEvaluations | hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations]:
-    linked = [_lesion(assessment, x, source, seg) for x in assessment.lesions] if seg is not None else []
+    linked = [_lesion(assessment, x, source, seg) for x in standing(assessment)] if seg is not None else []
     return [*linked, _whole(assessment), *_scores(assessment), *_bones(assessment)]
 
 

@@ -33,11 +33,9 @@ UCUM = "http://unitsofmeasure.org"
 UNKNOWN_TIME = "1900-01-01T00:00:00Z"
 """Written where neither release nor study date is known: Provenance must state when it was recorded."""
 
-REPORT_STATUS = {
-    ReleaseStatus.PRELIMINARY: "preliminary",
-    ReleaseStatus.FINAL: "final",
-    ReleaseStatus.AMENDED: "amended",
-}
+SIGNED_STATUS = {ReleaseStatus.FINAL: "final", ReleaseStatus.AMENDED: "amended"}
+"""Status of what a named person stands behind; whatever nobody signed is preliminary, an unsigned amendment too."""
+
 GENDER = {"F": "female", "M": "male", "female": "female", "male": "male", "O": "other"}
 
 
@@ -95,6 +93,11 @@ class _Book:
         return {"reference": url}
 
 
+def status_of(a: Assessment) -> str:
+    """Status of report and observations."""
+    return SIGNED_STATUS[a.status] if a.released_by else "preliminary"
+
+
 def concept(scheme: str, code: str, text: str) -> dict[str, Any]:
     """A CodeableConcept."""
     system = SYSTEMS.get(scheme, LOCAL_SYSTEM)
@@ -139,7 +142,7 @@ def _site_concept(assessment: Assessment, part: str = "") -> dict[str, Any] | No
 def _observations(
     book: _Book, a: Assessment, subject: Mapping[str, Any], author: dict[str, str]
 ) -> list[dict[str, str]]:
-    status = REPORT_STATUS[a.status]
+    status = status_of(a)
     base = {**subject, "status": status, "device": author}
     made = [
         book.add(
@@ -201,7 +204,7 @@ def _report(
     return book.add(
         "DiagnosticReport",
         "report",
-        status=REPORT_STATUS[a.status],
+        status=status_of(a),
         code=concept("LN", "18748-4", "Diagnostic imaging study"),
         imagingStudy=[study] if study else [],
         result=results,

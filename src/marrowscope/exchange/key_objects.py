@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from marrowscope import __version__
 from marrowscope.exchange import codes
-from marrowscope.exchange.dicom_seg import DEVICE_SERIAL, MANUFACTURER, SERIES_NUMBERS, fixed_dates, identity
+from marrowscope.exchange.dicom_seg import DEVICE_SERIAL, MANUFACTURER, SERIES_NUMBERS, fixed_dates, identity, standing
 from marrowscope.exchange.uids import derived_uid
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ def write_key_objects(assessment: Assessment, source: Source) -> KeyObjectSelect
     import highdicom as hd
 
     images = source.datasets()
-    slices = sorted({x.key_slice for x in assessment.lesions})
+    slices = sorted({x.key_slice for x in standing(assessment)})
     if not slices:
         return None
     chosen = images if source.multi_frame else [images[k] for k in slices]
-    words = "; ".join(f"{x.code}: {x.place}" for x in assessment.lesions)
+    words = "; ".join(f"{x.code}: {x.place}" for x in standing(assessment))
     content = hd.ko.KeyObjectSelection(
         document_title=codes.make(*OF_INTEREST),
         referenced_objects=chosen,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marrowscope import __version__
-from marrowscope.exchange.dicom_seg import DEVICE_SERIAL, MANUFACTURER, SERIES_NUMBERS, fixed_dates, identity
+from marrowscope.exchange.dicom_seg import DEVICE_SERIAL, MANUFACTURER, SERIES_NUMBERS, fixed_dates, identity, standing
 from marrowscope.exchange.outlines import outlines
 from marrowscope.exchange.source import frame_numbers
 from marrowscope.exchange.uids import derived_uid
@@ -38,10 +38,12 @@ def write_presentation(
 
     images = source.datasets()
     layer = hd.pr.GraphicLayer(layer_name=LAYER, order=1, description="Lesion outlines (draft)")
+    labels = lesions.volume.array
+    shown = np.where(np.isin(labels, [x.label for x in standing(assessment)]), labels, 0)
     annotations = [
         annotation
         for k in range(len(source.frames.frames))
-        if (annotation := _annotation(lesions.volume.array[:, :, k], k, images, layer, source)) is not None
+        if (annotation := _annotation(shown[:, :, k], k, images, layer, source)) is not None
     ]
     if not annotations:
         return None

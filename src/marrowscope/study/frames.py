@@ -84,7 +84,7 @@ def frames_of(dicom: DicomFile) -> Iterator[Frame]:
             raise RefusedInputError(
                 "multiframe_without_geometry", f"{count} frames without functional groups", "enhanced MR or CT"
             )
-        yield _frame(dicom, root, 0, None)
+        yield frame_at(dicom, root, 0, None)
         return
     if count is not None and count != len(per_frame):
         raise RefusedInputError(
@@ -92,9 +92,9 @@ def frames_of(dicom: DicomFile) -> Iterator[Frame]:
         )
     if len(per_frame) > limits.MAX_FRAMES:
         raise RefusedInputError("too_many_frames", f"{len(per_frame)} frames", f"{limits.MAX_FRAMES} at most")
-    shared = [item for group in root.items("SharedFunctionalGroupsSequence") for item in _macros(group)]
+    shared = [item for group in root.items("SharedFunctionalGroupsSequence") for item in macros(group)]
     for index, group in enumerate(per_frame):
-        yield _frame(dicom, Header(*_macros(group), *shared, dicom.dataset), index, len(per_frame))
+        yield frame_at(dicom, Header(*macros(group), *shared, dicom.dataset), index, len(per_frame))
 
 
 def frame_header(frame: Frame) -> Header:
@@ -102,11 +102,11 @@ def frame_header(frame: Frame) -> Header:
     root = Header(frame.source.dataset)
     if frame.of is None:
         return root
-    shared = [item for group in root.items("SharedFunctionalGroupsSequence") for item in _macros(group)]
-    return Header(*_macros(root.items("PerFrameFunctionalGroupsSequence")[frame.index]), *shared, frame.source.dataset)
+    shared = [item for group in root.items("SharedFunctionalGroupsSequence") for item in macros(group)]
+    return Header(*macros(root.items("PerFrameFunctionalGroupsSequence")[frame.index]), *shared, frame.source.dataset)
 
 
-def _macros(group: Dataset) -> list[Dataset]:
+def macros(group: Dataset) -> list[Dataset]:
     """The items of every functional group macro of a frame (each macro is a sequence of one item)."""
     header = Header(group)
     return [item for element in group if element.VR == "SQ" for item in header.items(element.tag)]
@@ -134,7 +134,12 @@ def _refuse_non_image(dicom: DicomFile, root: Header) -> None:
         )  # fmt: skip
 
 
-def _frame(dicom: DicomFile, header: Header, index: int, of: int | None) -> Frame:
+def frame_at(dicom: DicomFile, header: Header, index: int, of: int | None) -> Frame:
+    """Frame ``index`` of ``of``, its facts looked up in ``header`` (functional groups first, then the instance).
+
+    Raises:
+        RefusedInputError: no position, orientation or pixel spacing.
+    """
     orientation, position, spacing = _placement(header)
     slope, intercept = header.number("RescaleSlope"), header.number("RescaleIntercept")
     echo = header.number("EffectiveEchoTime")
