@@ -19,7 +19,7 @@ STOP_WORDS = ("stop", "quit", "q")
 SKIP_WORDS = ("", "?", "unknown", "skip")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Plain data on the screen.")]
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="Intake: YAML or JSON.")]
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="Intake: YAML, JSON or FHIR QuestionnaireResponse.")]
 
 intake = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -190,6 +190,27 @@ def schema() -> None:
     from marrowscope.reasoning.schema import intake_schema
 
     typer.echo(json.dumps(intake_schema(), indent=1, ensure_ascii=False))
+
+
+@intake.command("questionnaire")
+def fhir_questionnaire(
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; the screen without it.")] = None,
+) -> None:
+    """Print the intake as a FHIR R4B Questionnaire; a QuestionnaireResponse to it is accepted wherever an intake is."""
+    from marrowscope.reasoning.questionnaire import questionnaire
+
+    _to(out, json.dumps(questionnaire(), indent=1, ensure_ascii=False) + "\n")
+
+
+@intake.command("response")
+def fhir_response(
+    file: FileArgument,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; the screen without it.")] = None,
+) -> None:
+    """Print an intake as a FHIR R4B QuestionnaireResponse."""
+    from marrowscope.reasoning.questionnaire_response import response_of
+
+    _to(out, json.dumps(response_of(_load(file)), indent=1, ensure_ascii=False) + "\n")
 
 
 def bench_reasoning(

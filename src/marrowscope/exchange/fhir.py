@@ -18,6 +18,7 @@ from marrowscope.exchange import fhir_reasoning
 from marrowscope.exchange.codes import concepts, local_scheme
 from marrowscope.exchange.fhir_rules import broken_rules
 from marrowscope.measurement import Measurement
+from marrowscope.reasoning.questionnaire import LOCAL_SYSTEM
 from marrowscope.scoring.types import Score
 from marrowscope.sites import load_site, site_names
 
@@ -26,9 +27,6 @@ SYSTEMS = {
     "LN": "http://loinc.org",
     "DCM": "http://dicom.nema.org/resources/ontology/DCM",
 }
-LOCAL_SYSTEM = "urn:oid:2.25.165894173624097651093741209576101827461"
-"""marrowscope's own code system: a UUID-derived OID, so that no web address is claimed."""
-
 UCUM = "http://unitsofmeasure.org"
 UNKNOWN_TIME = "1900-01-01T00:00:00Z"
 """Written where neither release nor study date is known: Provenance must state when it was recorded."""

@@ -40,7 +40,7 @@ KEYS = {*CHOICES, "schema", "case", "age", "weeks", "duration", "regions", "labs
 
 
 def read_intake(source: dict[str, Any] | Lined) -> dict[str, Any]:
-    """Fields of an :class:`Intake`.
+    """Fields of an :class:`Intake`, from the published schema or a FHIR QuestionnaireResponse to our Questionnaire.
 
     Raises:
         IntakeError: every mistake found, each with its line and the nearest valid word.
@@ -48,11 +48,22 @@ def read_intake(source: dict[str, Any] | Lined) -> dict[str, Any]:
     lined = source if isinstance(source, Lined) else Lined(source)
     if not isinstance(lined.data, dict):
         raise IntakeError(f"{lined.name} holds {type(lined.data).__name__}", "entries such as `site: knee`")
+    if lined.data.get("resourceType"):
+        lined = _answers(lined.data)
     reader = Reader(lined)
     fields = _fields(reader, lined.data)
     if reader.mistakes:
         raise IntakeError("\n".join(reader.mistakes), "", "marrowscope intake check FILE, or intake vocabulary WORD")
     return fields
+
+
+def _answers(resource: dict[str, Any]) -> Lined:
+    """What a FHIR resource says, as an intake."""
+    from marrowscope.reasoning.questionnaire_response import intake_data, is_response
+
+    if not is_response(resource):
+        raise IntakeError(f"a FHIR {resource.get('resourceType')}", "an intake, or a QuestionnaireResponse to ours")
+    return Lined(intake_data(resource), name="QuestionnaireResponse")
 
 
 def _fields(reader: Reader, data: dict[str, Any]) -> dict[str, Any]:

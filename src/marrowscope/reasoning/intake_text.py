@@ -13,8 +13,8 @@ from marrowscope.errors import IntakeError
 MAX_CHARACTERS = 200_000
 """Longest intake read, in characters: a hundred times a full one."""
 
-MAX_DEPTH = 8
-"""Deepest nesting read; the schema needs four."""
+MAX_DEPTH = 16
+"""Deepest nesting read; the schema needs four, a FHIR QuestionnaireResponse eleven."""
 
 Path = tuple[str, ...]
 
