@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "release": ("marrowscope.commands.exchange:release", "Sign a result: from then on it may leave."),
     "pacs": ("marrowscope.commands.exchange:pacs", "Find, get and send studies at a PACS."),
     "listen": ("marrowscope.commands.exchange:listen", "Receive studies, assess them, send back drafts."),
+    "cds": ("marrowscope.commands.cds:cds", "Answer a CDS Hooks call: cards for a record system."),
     "deidentify": ("marrowscope.commands.study:deidentify", "Write a de-identified copy of a study."),
     "simulate": ("marrowscope.commands.simulate:simulate", "Write a simulated study with known truth."),
     "bench": ("marrowscope.commands.bench:bench", "Measure accuracy on data with known answers."),

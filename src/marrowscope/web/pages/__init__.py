@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from marrowscope.web.pages import (
+    cds,
     cohort,
     edits,
     intake,
@@ -17,5 +18,5 @@ from marrowscope.web.pages import (
 )
 
 ROUTERS = tuple(
-    m.router for m in (session, studies, study, viewer, edits, intake, reasoning, report, knowledge, cohort, peers)
+    m.router for m in (session, studies, study, viewer, edits, intake, reasoning, report, knowledge, cohort, peers, cds)
 )
