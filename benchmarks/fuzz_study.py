@@ -15,6 +15,7 @@ import multiprocessing
 import random
 import resource
 import shutil
+import statistics
 import sys
 import tempfile
 import time
@@ -25,6 +26,7 @@ from typing import Any
 
 import nibabel
 import numpy as np
+from pydicom.encaps import encapsulate
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
@@ -32,9 +34,14 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 from study_files import encoded, instance, truth  # noqa: E402
 
 SYNTAXES = ("", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.1.99")
-PER_STUDY = 50
+ARCHIVED = {"htj2k_lossless": "1.2.840.10008.1.2.4.201", "jpeg_lossless_sv6": "1.2.840.10008.1.2.4.57",
+    "jpeg_extended": "1.2.840.10008.1.2.4.51"}  # fmt: skip
+PER_STUDY = 60
 PER_CHILD = 40
 SECONDS_A_STUDY = 60
+CPU_A_STUDY = 3.0
+"""Seconds of processor time a study of :data:`PER_STUDY` small files may take, however damaged."""
+
 PEAK_BYTES = 300 * 1024 * 1024
 EVIL = (0, 1, 0x7F, 0x80, 0xFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 46341, 2**31)
 
@@ -71,6 +78,16 @@ def stacks() -> list[list[bytes]]:
             elif syntax:
                 ds.file_meta.TransferSyntaxUID = syntax
         found.append([encoded(ds) for ds in slices])
+    archive = np.load(ROOT / "tests" / "data" / "encoded_slices.npz")
+    for number, (name, syntax) in enumerate(ARCHIVED.items(), start=len(found) + 1):
+        slices = []
+        for k in range(3):
+            ds = instance(archive["slices"], k, series=number, BitsStored=12, HighBit=11)
+            ds.file_meta.TransferSyntaxUID = syntax
+            ds.PixelData = encapsulate([archive[f"{name}_{k}"].tobytes()])
+            ds["PixelData"].is_undefined_length = True
+            slices.append(encoded(ds))
+        found.append(slices)
     return found
 
 
@@ -114,19 +131,28 @@ def mutated(data: bytes, others: list[bytes], rng: random.Random) -> bytes:
     return bytes(out)
 
 
+def busy() -> float:
+    """Processor time of this process and its ended children, seconds."""
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+
 def child(jobs: list[Path], pipe: Any) -> None:
-    """Read studies one after another; send (folder, verdict, peak bytes) for each."""
+    """Read studies one after another; send (folder, verdict, peak bytes, seconds of CPU) for each."""
     import pydicom.pixels  # noqa: F401
     import scipy.ndimage  # noqa: F401
 
     from marrowscope.errors import MarrowscopeError
     from marrowscope.study import read_study
+    from marrowscope.study.codec import CODECS
     from marrowscope.study.describe import describe
 
     for job in jobs:
         idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        start = busy()
         try:
             study = read_study(job)
+            CODECS.stop()  # so that its processor time is counted
             json.dumps(describe(study))
             verdict = "|".join(sorted({r.code for r in study.refusals}) + ["read"] * bool(study.series))
         except MarrowscopeError as error:
@@ -134,28 +160,28 @@ def child(jobs: list[Path], pipe: Any) -> None:
         except BaseException:  # noqa: BLE001
             verdict = "TRACEBACK " + traceback.format_exc()
         peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle) * 1024
-        pipe.send((job, verdict, peak))
+        pipe.send((job, verdict, peak, busy() - start))
     pipe.close()
 
 
-def run(jobs: list[Path]) -> list[tuple[Path, str, int]]:
+def run(jobs: list[Path]) -> list[tuple[Path, str, int, float]]:
     """Read the studies in one child; what kills or stalls it is a verdict too."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=child, args=(jobs, theirs))
     process.start()
     theirs.close()
-    done: list[tuple[Path, str, int]] = []
+    done: list[tuple[Path, str, int, float]] = []
     while len(done) < len(jobs):
         try:
             if not ours.poll(SECONDS_A_STUDY):
-                done.append((jobs[len(done)], f"HANG over {SECONDS_A_STUDY} s", 0))
+                done.append((jobs[len(done)], f"HANG over {SECONDS_A_STUDY} s", 0, SECONDS_A_STUDY))
                 process.kill()
                 break
             done.append(ours.recv())
         except EOFError:
             process.join()
-            done.append((jobs[len(done)], f"CRASH exit {process.exitcode}", 0))
+            done.append((jobs[len(done)], f"CRASH exit {process.exitcode}", 0, 0.0))
             break
     process.join()
     rest = jobs[len(done) :]
@@ -176,6 +202,7 @@ def main() -> int:
     whole = stacks()
     codes: Counter[str] = Counter()
     failures = files = worst = 0
+    cpu: list[float] = []
     start = time.monotonic()
     while files < options.files and time.monotonic() - start < options.seconds:
         with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
@@ -187,17 +214,21 @@ def main() -> int:
                     suffix = ".nii.gz" if data[:2] == b"\x1f\x8b" else ".dcm"
                     (folder / f"{i:03d}{suffix}").write_bytes(data)
                 jobs.append(folder)
-            for folder, verdict, peak in run(jobs):
+            for folder, verdict, peak, seconds_busy in run(jobs):
                 files += PER_STUDY
+                cpu.append(seconds_busy)
                 worst = max(worst, peak)
                 codes.update(verdict.split("|") if verdict[:1].islower() else [verdict.split(" ")[0]])
-                if not verdict[:1].islower() or peak > PEAK_BYTES:
+                if not verdict[:1].islower() or peak > PEAK_BYTES or seconds_busy > CPU_A_STUDY:
                     failures += 1
                     kept = options.keep / f"{options.seed}-{files}"
                     shutil.copytree(folder, kept, dirs_exist_ok=True)
-                    print(f"{kept}: {verdict} (peak {peak / 2**20:.0f} MB)", flush=True)
+                    print(f"{kept}: {verdict} (peak {peak / 2**20:.0f} MB, {seconds_busy:.1f} s of CPU)", flush=True)
     seconds = time.monotonic() - start
-    print(f"{files} files in {seconds:.0f} s, {failures} failures, largest rise {worst / 2**20:.0f} MB")
+    print(
+        f"{files} files in {seconds:.0f} s, {failures} failures, largest rise {worst / 2**20:.0f} MB, "
+        f"CPU a study: median {statistics.median(cpu):.2f} s, worst {max(cpu):.2f} s"
+    )
     for code, count in codes.most_common():
         print(f"  {count:6d} studies with {code}")
     return 1 if failures else 0

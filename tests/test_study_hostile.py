@@ -13,8 +13,10 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
+from pydicom.tag import Tag
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 import marrowscope
@@ -123,7 +125,6 @@ def test_a_hostile_file_is_refused_and_the_rest_is_read(name: str, tmp_path: Pat
         ({"ImagePositionPatient": None}, "no_position"),
         ({"SamplesPerPixel": 3}, "colour_image"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "secondary_capture"),
-        ({"Modality": "DX"}, "radiograph"),
         ({"Modality": "PT"}, "not_mr_or_ct"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "mosaic"),
         ({"NumberOfFrames": 5}, "multiframe_without_geometry"),
@@ -257,5 +258,7 @@ def test_a_sequence_item_is_looked_up_without_trust() -> None:
     ds.add_new(0x00280010, "US", b"abc")
     header = Header(ds)
     assert header.integer("Rows") is None
+    ds[0x0020000E] = RawDataElement(Tag(0x0020000E), "UL", 30, b"1.2.826.0.1.3680043.10.9999.2\0", 0, False, True)
+    assert header.text("SeriesInstanceUID") == ""
     assert header.numbers("ImagePositionPatient") == ()
     assert header.items("PerFrameFunctionalGroupsSequence") == ()

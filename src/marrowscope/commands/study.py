@@ -38,7 +38,7 @@ def inspect(
         typer.echo(json.dumps(describe(read), indent=2, ensure_ascii=False))
     else:
         _show(read)
-    raise typer.Exit(int(ExitCode.DONE if read.series else ExitCode.REFUSED))
+    raise typer.Exit(int(ExitCode.DONE if read.series or read.radiographs else ExitCode.REFUSED))
 
 
 def _show(study: Study) -> None:
@@ -46,7 +46,7 @@ def _show(study: Study) -> None:
     from rich.markup import escape
 
     console = Console(highlight=False, soft_wrap=True)
-    if study.series:
+    if study.series or study.radiographs:
         console.print(_table(study))
     for title, guess in (("site", study.site), ("side", study.side)):
         told = guess.value or (f"ask: {' or '.join(guess.candidates)}" if guess.candidates else "ask: not told")
@@ -85,6 +85,10 @@ def _table(study: Study) -> Table:
             "x".join(str(n) for n in one.volume.shape),
             "x".join(f"{step:.2f}" for step in one.volume.spacing),
         )
+    for radiograph in study.radiographs:
+        number = "-" if radiograph.number is None else str(radiograph.number)
+        size = f"{radiograph.columns}x{radiograph.rows}"
+        table.add_row(number, escape(radiograph.description), radiograph.role.value, "", radiograph.view, size, "")
     table.caption = "* lesions are sized on this series" if fluid is not None else "no usable fluid-sensitive series"
     return table
 

@@ -16,6 +16,13 @@ _CLASS_ORDER = (
 """Fluid classes by how plainly edema stands out against fatty marrow (STIR and T2 before PD)."""
 
 
+_NOT_MR = frozenset((Role.CT, Role.CT_LOW_KV, Role.CT_HIGH_KV, Role.RADIOGRAPH))
+_BY_INTAKE = (
+    "add the MRI; without one, write what was read or reported into an intake (marrowscope intake new) "
+    "and explain it with marrowscope reason FILE"
+)
+
+
 def rank(series: tuple[Series, ...], plane: str | None = None) -> tuple[Series, ...]:
     """Candidates of one role, best first.
 
@@ -47,8 +54,12 @@ def require_fluid(study: Study, plane: str | None = None) -> Series:
     raise NoFluidSeriesError(
         f"no usable fat-suppressed fluid-sensitive series: {nearest(study)}",
         "a STIR, a fat-suppressed T2 or PD spin echo, or a T2 Dixon water image before contrast",
-        "add that series to the study, or name it with --series fluid=FILE",
+        "add that series to the study, or name it with --series fluid=FILE" if _has_mr(study) else _BY_INTAKE,
     )
+
+
+def _has_mr(study: Study) -> bool:
+    return any(s.role not in _NOT_MR for s in study.series if s.sequence.modality != "CT")
 
 
 def nearest(study: Study, count: int = 3) -> str:
@@ -56,8 +67,16 @@ def nearest(study: Study, count: int = 3) -> str:
     order = (Role.FLUID, Role.T2_NOFS, Role.FLUID_GRE, Role.WATER, Role.T1_CONTRAST_FS)
     near = sorted((s for s in study.series if s.role in order), key=lambda s: (order.index(s.role), s.number or 0))
     if not near:
-        return "none comes near" if study.series else "nothing in it could be read as a volume"
+        return _nothing_near(study)
     return "; ".join(f"series {s.number if s.number is not None else s.uid}: {_lacks(s)}" for s in near[:count])
+
+
+def _nothing_near(study: Study) -> str:
+    kinds = {"CT": any(s.sequence.modality == "CT" for s in study.series), "radiographs": bool(study.radiographs)}
+    present = " and ".join(name for name, there in kinds.items() if there)
+    if present and not _has_mr(study):
+        return f"it holds {present} only, on which bone marrow edema is not sized"
+    return "none comes near" if study.series else "nothing in it could be read as a volume"
 
 
 def _lacks(series: Series) -> str:

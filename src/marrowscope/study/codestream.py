@@ -13,6 +13,11 @@ from marrowscope.volume import AnyArray
 _J2K_START: Final = b"\xff\x4f\xff\x51"
 _JP2_START: Final = b"\x00\x00\x00\x0cjP"
 _JPEG_START: Final = b"\xff\xd8"
+_JPEG_END: Final = b"\xff\xd9"
+_JPEG_LS_FRAME: Final = b"\xff\xf7"
+_LS_HEAD: Final = 4096
+"""Bytes in which a JPEG-LS stream's frame marker lies. Without its end marker CharLS runs on for seconds."""
+
 _NO_LENGTH: Final = frozenset((0x01, 0xD8, *range(0xD0, 0xD8)))
 _FRAME_MARKERS: Final = frozenset(
     (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0), 0xF7)
@@ -26,6 +31,9 @@ def check_codestream(data: bytes, rows: int, columns: int) -> None:
     Raises:
         RefusedInputError: ``pixels_conflict`` or ``pixels_damaged``.
     """
+    is_ls = _JPEG_LS_FRAME in data[:_LS_HEAD] and data[:2] == _JPEG_START
+    if is_ls and not data.rstrip(b"\0").endswith(_JPEG_END):
+        raise RefusedInputError("pixels_truncated", "a JPEG-LS frame without its end", "every pixel")
     size = _j2k_size(data) if data[:4] == _J2K_START or data[:6] == _JP2_START else _jpeg_size(data)
     if size is None:
         raise RefusedInputError("pixels_damaged", "an encoded frame without a size of its own", "JPEG or JPEG 2000")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from marrowscope.study.types import Series, Study
+from marrowscope.study.types import Radiograph, Series, Study
 
 
 def describe(study: Study) -> dict[str, Any]:
@@ -19,8 +19,22 @@ def describe(study: Study) -> dict[str, Any]:
         "side": study.side.to_dict(),
         "fluid_series": None if fluid is None else fluid.uid,
         "series": [describe_series(s) for s in study.series],
+        "radiographs": [describe_radiograph(r) for r in study.radiographs],
         "refusals": [r.to_dict() for r in study.refusals],
         "input_hash": study.input_hash,
+    }
+
+
+def describe_radiograph(radiograph: Radiograph) -> dict[str, Any]:
+    """Plain data of one radiograph."""
+    return {
+        "number": radiograph.number,
+        "description": radiograph.description,
+        "role": radiograph.role.value,
+        "body_part": radiograph.body_part,
+        "view": radiograph.view,
+        "laterality": radiograph.laterality,
+        "shape": [radiograph.columns, radiograph.rows],
     }
 
 
@@ -33,6 +47,7 @@ def describe_series(series: Series) -> dict[str, Any]:
         "ti_ms": sequence.ti_ms,
         "field_t": sequence.field_t,
         "b_value": sequence.b_value,
+        "kvp": sequence.kvp,
         "fat_suppression": sequence.fat_suppression.value,
         "contrast_agent": sequence.contrast_agent,
         "manufacturer": sequence.manufacturer,

@@ -21,10 +21,18 @@ _VOLUME_MODALITIES: Final = frozenset(("MR", "CT"))
 _RADIOGRAPH_MODALITIES: Final = frozenset(("CR", "DX", "DR", "RG"))
 _SIEMENS_B_VALUE: Final = (0x0019, 0x100C)
 _PHILIPS_B_VALUE: Final = (0x2001, 0x1003)
-_GE_B_VALUE: Final = (0x0043, 0x1039)  # all three are named in header.PRIVATE_KEPT
+_GE_B_VALUE: Final = (0x0043, 0x1039)
+_GE_COMPONENT: Final = (0x0043, 0x102F)  # all of these are named in header.PRIVATE_KEPT
+_GE_COMPONENTS: Final = {1: "PHASE", 2: "REAL", 3: "IMAGINARY"}
+"""GE says magnitude (0), phase, real or imaginary in a private number, not in the image type."""
+
 _GE_B_OFFSET: Final = 1_000_000_000
 """GE adds 10^9 to a b-value that varies within the series."""
 _B_IN_SEQUENCE_NAME: Final = re.compile(r"(?:^|[*_])b(\d{1,5})(?:t|$|#|_)", re.IGNORECASE)
+_B_IN_COMMENTS: Final = re.compile(r"^b=(\d{1,5})(?:\(|$)")
+"""Canon writes ``b=1500(0.445,0.000,0.895)`` into the image comments."""
+
+_COMPONENTS: Final = frozenset(("PHASE", "REAL", "IMAGINARY"))
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,8 @@ class Frame:
         position: centre of the first pixel, LPS mm.
         spacing: (between rows, between columns) in mm.
         kind: words of the image type that tell images of one place apart (water, fat, phase ...).
+        stack_id: the enhanced object's stack, "" where it names none.
+        kvp: tube voltage in kV.
         slope, intercept: stored value to displayed value.
     """
 
@@ -65,6 +75,8 @@ class Frame:
     b_value: float | None
     temporal_position: int | None
     acquisition_number: int | None
+    stack_id: str
+    kvp: float | None
     slope: float
     intercept: float
 
@@ -107,9 +119,13 @@ def frame_header(frame: Frame) -> Header:
 
 
 def macros(group: Dataset) -> list[Dataset]:
-    """The items of every functional group macro of a frame (each macro is a sequence of one item)."""
+    """The items of every standard functional group macro of a frame (each macro is a sequence of one item).
+
+    Vendors' private groups are left out: they repeat instance attributes with other meanings.
+    """
     header = Header(group)
-    return [item for element in group if element.VR == "SQ" for item in header.items(element.tag)]
+    standard = (tag for tag in group if not tag.tag.is_private and tag.VR == "SQ")
+    return [item for element in standard for item in header.items(element.tag)]
 
 
 def _refuse_non_image(dicom: DicomFile, root: Header) -> None:
@@ -121,17 +137,31 @@ def _refuse_non_image(dicom: DicomFile, root: Header) -> None:
         raise RefusedInputError("no_pixels", f"a {modality or 'DICOM'} object without pixels", "images")
     if sop_class.startswith(_SECONDARY_CAPTURE):
         raise RefusedInputError("secondary_capture", "a secondary capture (a screenshot or a scan)", "original images")
-    if modality in _RADIOGRAPH_MODALITIES:
-        raise RefusedInputError("radiograph", "a radiograph: shown to readers, not measured here", "MR or CT slices")
     if modality not in _VOLUME_MODALITIES or sop_class.startswith(_RAW_LIKE):
         raise RefusedInputError("not_mr_or_ct", f"an object of modality {modality or 'unknown'}", "MR or CT images")
-    if (root.integer("SamplesPerPixel") or 1) != 1:
-        raise RefusedInputError("colour_image", "a colour image (a screenshot or a colour map)", "grey values")
+    _refuse_colour(root)
     if "MOSAIC" in root.words("ImageType"):
         raise RefusedInputError(
             "mosaic", "a Siemens mosaic: many slices tiled in one frame", "one slice a frame",
             "export as enhanced MR or with mosaic off",
         )  # fmt: skip
+
+
+def _refuse_colour(root: Header) -> None:
+    photometric = root.text("PhotometricInterpretation").upper()
+    if (root.integer("SamplesPerPixel") or 1) != 1 or photometric == "PALETTE COLOR":
+        raise RefusedInputError("colour_image", "a colour image (a screenshot or a colour map)", "grey values")
+    if photometric == "MONOCHROME1":
+        raise RefusedInputError(
+            "grey_inverted", "an image stored with white as its lowest value (MONOCHROME1)", "MONOCHROME2",
+            "export it again as MONOCHROME2",
+        )  # fmt: skip
+
+
+def is_radiograph(dicom: DicomFile) -> bool:
+    """Whether a file is a radiograph: listed beside the series, never a volume."""
+    root = Header(dicom.dataset)
+    return dicom.pixels is not None and root.text("Modality").upper() in _RADIOGRAPH_MODALITIES
 
 
 def frame_at(dicom: DicomFile, header: Header, index: int, of: int | None) -> Frame:
@@ -164,15 +194,26 @@ def frame_at(dicom: DicomFile, header: Header, index: int, of: int | None) -> Fr
         position=position,
         spacing=spacing,
         thickness_mm=header.number("SliceThickness"),
-        kind=header.words("FrameType") or header.words("ImageType"),
+        kind=_kind(header),
         echo_time_ms=echo if echo is not None else header.number("EchoTime"),
         inversion_time_ms=inversion if inversion is not None else header.number("InversionTime"),
         b_value=_b_value(header),
         temporal_position=temporal if temporal is not None else header.integer("TemporalPositionIdentifier"),
         acquisition_number=acquisition if acquisition is not None else header.integer("AcquisitionNumber"),
+        stack_id=header.text("StackID") if of is not None else "",
+        kvp=header.number("KVP"),
         slope=1.0 if slope is None else slope,
         intercept=0.0 if intercept is None else intercept,
     )
+
+
+def _kind(header: Header) -> tuple[str, ...]:
+    """The image type, with the complex component that some vendors tell only elsewhere."""
+    kind = header.words("FrameType") or header.words("ImageType")
+    component = header.text("ComplexImageComponent").upper()
+    if component not in _COMPONENTS and header.text("Manufacturer").upper().startswith("GE"):
+        component = _GE_COMPONENTS.get(header.integer(_GE_COMPONENT) or 0, "")
+    return (*kind, component) if component in _COMPONENTS and component not in kind else kind
 
 
 def _placement(header: Header) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, float]]:
@@ -195,5 +236,7 @@ def _b_value(header: Header) -> float | None:
             return value
     if (value := header.number(_GE_B_VALUE)) is not None and header.text("Manufacturer").upper().startswith("GE"):
         return value % _GE_B_OFFSET
-    match = _B_IN_SEQUENCE_NAME.search(header.text("SequenceName"))
+    match = _B_IN_COMMENTS.match(header.text("ImageComments")) or _B_IN_SEQUENCE_NAME.search(
+        header.text("SequenceName")
+    )
     return float(match[1]) if match else None

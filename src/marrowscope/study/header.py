@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
+from pydicom.errors import BytesLengthException, InvalidDicomError
+
 from marrowscope.study import limits
 from marrowscope.study.guard import ZIP_MAGIC, InputFile, RefusedInputError
 from marrowscope.study.scan import PixelElement, scan
@@ -37,14 +39,20 @@ PARSE_ERRORS: Final = (
     OSError,
     RecursionError,
     struct.error,
+    BytesLengthException,
+    InvalidDicomError,
 )
 """What pydicom raises, at parse or at access, on values that break their VR."""
 
 Key = str | int | tuple[int, int]
 """A keyword, or a (group, element) for private attributes."""
 
-PRIVATE_KEPT: Final = frozenset(((0x0019, 0x100C), (0x2001, 0x1003), (0x0043, 0x1039)))
-"""Private attributes looked up: the b-values of Siemens, Philips and GE."""
+PRIVATE_KEPT: Final = frozenset(
+    ((0x0019, 0x100C), (0x2001, 0x1003), (0x0043, 0x1039), (0x0043, 0x102F), (0x2001, 0x1021))
+)
+"""Private attributes looked up: b-values of Siemens, Philips and GE, GE's complex component, Philips' SPIR."""
+
+_PRIVATE_CREATORS: Final = frozenset((group, 0x0010) for group, _ in PRIVATE_KEPT)
 
 _LONGEST_KEPT: Final = 4096
 _PREAMBLE: Final = 128
@@ -205,7 +213,7 @@ def _slim(dataset: Dataset) -> None:
     for tag in list(dataset.keys()):
         raw = dataset.get_item(tag)
         length = getattr(raw, "length", 0) or 0
-        private = tag.is_private and (tag.group, tag.element) not in PRIVATE_KEPT
+        private = tag.is_private and (tag.group, tag.element) not in PRIVATE_KEPT | _PRIVATE_CREATORS
         if private or (length > _LONGEST_KEPT and getattr(raw, "VR", None) != "SQ"):
             del dataset[tag]
 

@@ -8,9 +8,9 @@ from io import BytesIO
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from marrowscope.study import limits
+from marrowscope.study.codec import Patience
 from marrowscope.study.codestream import check_codestream, decode_rle
 from marrowscope.study.frames import Frame
 from marrowscope.study.guard import RefusedInputError
@@ -30,6 +30,7 @@ class PixelReader:
 
     def __init__(self) -> None:
         self.hashes: dict[str, str] = {}
+        self._codecs = Patience()
         self._name = ""
         self._encoded: Encoded | None = None
         self._fragments: list[bytes] | None = None
@@ -77,7 +78,7 @@ class PixelReader:
             raise RefusedInputError(
                 "pixels_truncated", f"{len(self._fragments)} encoded frames of {frame.of or 1} declared", "every frame"
             )
-        return _decode(self._fragments[frame.index], frame, encoded.transfer_syntax, dtype)
+        return _decode(self._fragments[frame.index], frame, encoded.transfer_syntax, dtype, self._codecs)
 
 
 def read_stack(stack: Stack, reader: PixelReader) -> AnyArray:
@@ -156,35 +157,29 @@ def _fragments(data: bytes | mmap.mmap, start: int, frames: int) -> list[bytes]:
         raise RefusedInputError("pixels_damaged", "encapsulated pixel data that cannot be parsed") from error
 
 
-def _decode(fragment: bytes, frame: Frame, syntax: str, dtype: np.dtype[Any]) -> AnyArray:
+def _decode(fragment: bytes, frame: Frame, syntax: str, dtype: np.dtype[Any], codecs: Patience) -> AnyArray:
     if syntax == RLE_LOSSLESS:
         return decode_rle(fragment, frame.rows, frame.columns, dtype)
     check_codestream(fragment, frame.rows, frame.columns)
-    from pydicom.encaps import encapsulate
-    from pydicom.pixels.decoders.base import get_decoder
-
     header = Header(frame.source.dataset)
-    options: dict[str, Any] = {
+    job: dict[str, Any] = {
+        "syntax": syntax,
         "rows": frame.rows,
         "columns": frame.columns,
         "samples_per_pixel": 1,
         "number_of_frames": 1,
         "photometric_interpretation": "MONOCHROME2",
-        "pixel_representation": header.integer("PixelRepresentation") or 0,
+        "pixel_representation": int(dtype.kind == "i"),
         "bits_allocated": dtype.itemsize * 8,
         "bits_stored": header.integer("BitsStored") or dtype.itemsize * 8,
         "pixel_keyword": "PixelData",
     }
-    try:
-        array, _ = get_decoder(syntax).as_array(encapsulate([fragment]), raw=True, index=0, **options)
-    except (*PARSE_ERRORS, RuntimeError, MemoryError) as error:
-        raise RefusedInputError(
-            "pixels_damaged", f"encoded pixels (transfer syntax {syntax}) that cannot be decoded", "a readable image"
-        ) from error
-    values: npt.NDArray[Any] = np.asarray(array)
-    if values.shape != (frame.rows, frame.columns):
-        raise RefusedInputError("pixels_conflict", f"decoded to {values.shape}", f"{frame.rows}x{frame.columns}")
-    return values
+    decoded = codecs.decode(fragment, job)
+    size = frame.rows * frame.columns
+    if len(decoded) % size or len(decoded) // size not in (1, 2, 4):
+        raise RefusedInputError("pixels_conflict", f"{len(decoded)} decoded bytes", f"{frame.rows}x{frame.columns}")
+    stored = np.dtype(f"<{dtype.kind}{len(decoded) // size}")
+    return np.frombuffer(decoded, dtype=stored).reshape(frame.rows, frame.columns)
 
 
 def _sign_extend(values: AnyArray, frame: Frame) -> AnyArray:

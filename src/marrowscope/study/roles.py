@@ -111,8 +111,8 @@ def _decide_dixon(sequence: Sequence, part: str, words: frozenset[str]) -> Decis
 
 def _is_gradient_echo(sequence: Sequence, words: frozenset[str]) -> bool:
     scanning = frozenset(sequence.scanning_sequence)
-    if scanning:
-        return "GR" in scanning and "SE" not in scanning
+    if scanning & {"GR", "SE"}:
+        return "SE" not in scanning
     return "gre" in words
 
 
@@ -207,7 +207,13 @@ def _weighting(sequence: Sequence, words: frozenset[str]) -> str | None:
 
 
 def _decide_ct(sequence: Sequence, description: str) -> Decision:
+    words = meanings(description)
     if frozenset(sequence.image_type) & (_DERIVED_WORDS | {"LOCALIZER"}):
         return _one(Role.OTHER, SequenceClass.OTHER, "derived", "a CT localizer or reformat")
+    if "ct_material" in words:
+        text = "a material map of spectral CT (virtual non-calcium and alike): not in Hounsfield units"
+        return _one(Role.MAP, SequenceClass.OTHER, "ct_material_map", text)
+    if sequence.hounsfield is False:
+        return _one(Role.OTHER, SequenceClass.OTHER, "not_hounsfield", "CT values without a scale to Hounsfield units")
     kvp = f" at {sequence.kvp:.0f} kV" if sequence.kvp is not None else ""
     return _one(Role.CT, SequenceClass.OTHER, "ct", f"CT{kvp}")

@@ -13,6 +13,7 @@ from marrowscope.study.words import meanings
 _FAT_SATURATION_OPTIONS: Final = frozenset(
     ("FS", "FATSAT", "FAT_SAT", "FATSAT_GEMS", "SPIR", "SPAIR", "CHESS", "FAT SAT")
 )
+_PHILIPS_SPIR: Final = (0x2001, 0x1021)
 _WATER_EXCITATION_OPTIONS: Final = frozenset(("WE", "WATER_EXC", "PROSET", "SS_WE"))
 _NO_AGENT: Final = frozenset(("", "NONE", "NO", "N", "-", "0", "NO CONTRAST", "OHNE", "SANS", "UNKNOWN"))
 _DIXON_TYPES: Final = frozenset(
@@ -37,7 +38,8 @@ def sequence_of(frame: Frame) -> Sequence:
         averages=header.number("NumberOfAverages"),
         slice_thickness_mm=frame.thickness_mm,
         b_value=frame.b_value,
-        kvp=header.number("KVP"),
+        kvp=frame.kvp,
+        hounsfield=_hounsfield(header, frame),
         fat_suppression=_fat_suppression(header, frame, scanning),
         contrast_agent=_agent(header),
         acquisition=header.text("MRAcquisitionType").upper() or None,
@@ -78,6 +80,14 @@ def _field_t(header: Header) -> float | None:
     return field / 10_000 if field is not None and field > 100 else field
 
 
+def _hounsfield(header: Header, frame: Frame) -> bool | None:
+    """Whether CT values are in Hounsfield units after the rescale; None for other modalities."""
+    if frame.modality != "CT":
+        return None
+    units = header.text("RescaleType").upper()
+    return units in ("HU", "HU_MOD") if units else "RescaleIntercept" in header
+
+
 def _phase_axis(header: Header) -> int | None:
     """Index axis of phase encoding: ROW means along a row (i), COL along a column (j)."""
     words = header.text("InPlanePhaseEncodingDirection").upper()
@@ -88,15 +98,20 @@ def _fat_suppression(header: Header, frame: Frame, scanning: tuple[str, ...]) ->
     """How fat was suppressed: inversion time, then the header's options, then the words."""
     options, words = set(header.words("ScanOptions")), meanings(description_of(header))
     suppressed = header.text("SpectrallySelectedSuppression").upper()
+    spir = header.text(_PHILIPS_SPIR).upper() in ("Y", "YES")
     excited = header.text("SpectrallySelectedExcitation").upper()
     ti = _positive(frame.inversion_time_ms)
     nulls_fat = ti is not None and limit("stir_ti_ms", "low") <= ti <= limit("stir_ti_ms", "high")
-    named_stir = "stir" in words and "GR" not in scanning and (ti is None or "IR" in scanning)
+    named_stir = (
+        ("stir" in words or header.text("AcquisitionContrast").upper() == "STIR")
+        and "GR" not in scanning
+        and (ti is None or "IR" in scanning)
+    )
     said_none = suppressed == "NONE" or "ScanOptions" in header or "SpectrallySelectedExcitation" in header
     evidence = (
         (nulls_fat, FatSuppression.INVERSION),
         (bool(_DIXON_TYPES & set(frame.kind)), FatSuppression.DIXON),
-        ("FAT" in suppressed or bool(_FAT_SATURATION_OPTIONS & options), FatSuppression.SPECTRAL),
+        ("FAT" in suppressed or spir or bool(_FAT_SATURATION_OPTIONS & options), FatSuppression.SPECTRAL),
         (excited == "WATER" or bool(_WATER_EXCITATION_OPTIONS & options), FatSuppression.WATER_EXCITATION),
         (named_stir, FatSuppression.INVERSION),
         ("fat_suppressed" in words, FatSuppression.SPECTRAL),

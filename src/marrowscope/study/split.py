@@ -38,10 +38,12 @@ _HARD_KEYS: Final[tuple[tuple[str, str, _Key], ...]] = (
     ("split_by_image_type", "image type", lambda f: tuple(w for w in f.kind if w not in _KIND_NOISE)),
     ("split_by_echo_time", "echo time", lambda f: None if f.echo_time_ms is None else round(f.echo_time_ms, 1)),
     ("split_by_b_value", "b-value", lambda f: None if f.b_value is None else round(f.b_value)),
+    ("split_by_tube_voltage", "tube voltage", lambda f: f.kvp),
 )
 """Attributes that never vary inside one volume."""
 
 _SOFT_KEYS: Final[tuple[tuple[str, str, _Key], ...]] = (
+    ("split_by_stack", "stack", lambda f: f.stack_id),
     ("split_by_time", "temporal position", lambda f: f.temporal_position),
     ("split_by_inversion_time", "inversion time", lambda f: f.inversion_time_ms),
     ("split_by_acquisition", "acquisition number", lambda f: f.acquisition_number),

@@ -90,6 +90,7 @@ class Sequence:
         slice_thickness_mm: nominal slice thickness.
         b_value: diffusion weighting in s/mm2.
         kvp: tube voltage in kV (CT, radiograph).
+        hounsfield: whether CT values are in Hounsfield units; None for other modalities.
         fat_suppression: how fat was suppressed.
         contrast_agent: True when the header or the words say one was given before this series,
             False when the header says none was, None when nothing is said.
@@ -111,6 +112,7 @@ class Sequence:
     slice_thickness_mm: float | None = None
     b_value: float | None = None
     kvp: float | None = None
+    hounsfield: bool | None = None
     fat_suppression: FatSuppression = FatSuppression.UNKNOWN
     contrast_agent: bool | None = None
     acquisition: str | None = None
@@ -218,6 +220,33 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Radiograph:
+    """A radiograph of the study: shown to a reader as evidence of another kind, never measured as a volume.
+
+    Attributes:
+        number: DICOM series number.
+        description: the series' own words, escaped before they are shown.
+        body_part, view, laterality: as the header says; "" where it does not.
+        rows, columns: size in pixels.
+        source: the instance and its file.
+    """
+
+    number: int | None
+    description: str
+    body_part: str
+    view: str
+    laterality: str
+    rows: int
+    columns: int
+    source: SourceFrame
+
+    @property
+    def role(self) -> Role:
+        """Always ``radiograph``."""
+        return Role.RADIOGRAPH
+
+
+@dataclass(frozen=True)
 class Refusal:
     """Something in the input that was not used, and why.
 
@@ -282,6 +311,7 @@ class Study:
         kind: ``dicom`` or ``nifti``.
         series: usable volumes, in series-number order.
         refusals: files and series not used, each with its reason.
+        radiographs: radiographs found beside the series.
         patient: age and sex.
         site, side: guesses with reasons; None values are to be asked for.
         study_date: YYYY-MM-DD, None where not told.
@@ -301,6 +331,7 @@ class Study:
     dicom_header: Dataset | None = field(default=None, repr=False)
     file_hashes: tuple[str, ...] = ()
     input_hash: str = ""
+    radiographs: tuple[Radiograph, ...] = ()
 
     def with_role(self, role: Role) -> tuple[Series, ...]:
         """The series of a role, best first (see :func:`marrowscope.study.choose.rank`)."""
