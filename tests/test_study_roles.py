@@ -9,9 +9,9 @@ import pytest
 
 from marrowscope.measurement import Severity
 from marrowscope.study import FatSuppression, Role, Sequence, SequenceClass, read_study
-from marrowscope.study.contrast import ContrastFacts, settle
+from marrowscope.study.contrast import ContrastFacts, contrast_words, settle
 from marrowscope.study.roles import decide
-from marrowscope.study.words import load, meanings
+from marrowscope.study.words import load, meanings, mentions, phrase_of
 from study_files import save, series, truth
 
 SE = Sequence(modality="MR", scanning_sequence=("SE",), image_type=("ORIGINAL", "PRIMARY", "M"))
@@ -132,9 +132,57 @@ def test_site_and_side_are_told_or_asked_for(
     assert study.side.value == side
 
 
-def test_every_word_list_is_lower_case_ascii_tokens() -> None:
-    for words in load("words.yaml").values():
-        assert all(str(word).isascii() and str(word) == str(word).lower() for word in words)
+LANGUAGES = [
+    ("RODILLA T2 FS sin contraste", "", "knee", None),
+    ("rodilla izquierda STIR", "", "knee", "left"),
+    ("ginocchio sx PD fat sat", "", "knee", "left"),
+    ("joelho direito T2 FS", "", "knee", "right"),
+    ("linker enkel STIR", "", "foot_ankle", "left"),
+    ("kręgosłup lędźwiowy STIR", "ISO_IR 101", "spine", None),
+    ("sacro-iliaques STIR", "", "si_joint", None),
+    ("右膝関節 脂肪抑制T2", "ISO_IR 192", "knee", "right"),
+    ("左膝关节 T2 压脂", "GB18030", "knee", "left"),
+    ("правый коленный сустав", "ISO_IR 144", "knee", "right"),
+    ("무릎 STIR 우측", "ISO_IR 192", "knee", "right"),
+    ("venstre skulder STIR", "", "shoulder", "left"),
+]
+
+
+@pytest.mark.parametrize(("text", "charset", "site", "side"), LANGUAGES)
+def test_site_and_side_are_told_in_many_languages(
+    text: str, charset: str, site: str, side: str | None, tmp_path: Path
+) -> None:
+    extra = {"BodyPartExamined": "", "SpecificCharacterSet": charset, "SeriesDescription": text}
+    study = read_study(save(series(truth(), **extra), tmp_path))
+    assert (study.site.value, study.side.value) == (site, side)
+
+
+def test_every_word_is_found_in_its_own_text() -> None:
+    lists = [words for key, words in load("words.yaml").items() if key != "other_meanings"]
+    lists += [words["words"] for words in load("sites.yaml")["sites"].values()]
+    for word in (str(word) for words in lists for word in words):
+        assert mentions(phrase_of(f"ax {word.upper()} 3mm"), word), word
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Knie STIR ohne KM", False),
+        ("SAG PD FS W/O CONTRAST", False),
+        ("knee w wo contrast", None),
+        ("T1 FS post Gd, pre op", None),
+        ("T2 FS post op", None),
+        ("PD FS 16 cm", None),
+        ("T1 FS post Gd", True),
+        ("RODILLA T2 FS sin contraste", False),
+        ("膝 T1 造影後", True),
+        ("колено T1 с контрастом", True),
+    ],
+)
+def test_contrast_words_are_told_from_their_lookalikes(text: str, expected: bool | None) -> None:
+    before, after = contrast_words(text)
+    facts = ContrastFacts(None, after, before, None, None)
+    assert settle(facts, None)[0] is expected
 
 
 @pytest.mark.needs("shared:data/dicom/pelvis_study")

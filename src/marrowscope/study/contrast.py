@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from marrowscope.study.header import Header
 from marrowscope.study.sequence import description_of
 from marrowscope.study.types import Reason
-from marrowscope.study.words import meanings
+from marrowscope.study.words import denies_contrast, meanings
 
 _SECONDS_A_DAY = 86_400
 
@@ -32,13 +32,22 @@ class ContrastFacts:
 
 def facts_of(header: Header, agent: bool | None) -> ContrastFacts:
     """The contrast facts of a series' header; ``agent`` as :func:`sequence_of` read it."""
-    words = meanings(description_of(header))
+    described = description_of(header)
+    before, after = contrast_words(described)
     acquired = seconds(header.text("AcquisitionTime") or header.text("ContentTime"))
     moment = header.text("AcquisitionDateTime") or header.text("FrameAcquisitionDateTime")
     if acquired is None:
         acquired = seconds(moment[8:])
     injected = seconds(header.text("ContrastBolusStartTime"))
-    return ContrastFacts(agent, "contrast" in words, "no_contrast" in words, injected, acquired)
+    return ContrastFacts(agent, after, before, injected, acquired)
+
+
+def contrast_words(text: str) -> tuple[bool, bool]:
+    """Whether a description says before, and whether it says after contrast; both when it names both."""
+    words = meanings(text)
+    if "both_contrast" in words:
+        return True, True
+    return "no_contrast" in words, "contrast" in words and not denies_contrast(text)
 
 
 def seconds(text: str) -> float | None:

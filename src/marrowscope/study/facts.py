@@ -11,7 +11,7 @@ from typing import Final
 
 from marrowscope.study.header import Header
 from marrowscope.study.types import Guess, PatientFacts, Reason, Role, Series
-from marrowscope.study.words import load, tokens_of
+from marrowscope.study.words import load, meanings, mentions, phrase_of, plain, tokens_of
 
 _AGE: Final = re.compile(r"^(\d{1,3})([DWMY])$")
 _DAYS: Final = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
@@ -80,12 +80,12 @@ def _vote_body_part(header: Header, votes: Counter[str], reasons: list[Reason]) 
 
 def _vote_words(header: Header, votes: Counter[str], reasons: list[Reason]) -> None:
     keys = ("StudyDescription", "SeriesDescription", "ProtocolName", "RequestedProcedureDescription")
-    joined = " " + " ".join(token for key in keys for token in tokens_of(header.text(key))) + " "
-    named = {
-        site: next(word for word in words["words"] if f" {word} " in joined)
+    phrase = phrase_of(" ".join(header.text(key) for key in keys))
+    found = {
+        site: [str(word) for word in words["words"] if mentions(phrase, str(word))]
         for site, words in load("sites.yaml")["sites"].items()
-        if any(f" {word} " in joined for word in words["words"])
     }
+    named = {site: words[0] for site, words in found.items() if words}
     if "si_joint" in named:
         named = {"si_joint": named["si_joint"]}
     for site, word in named.items():
@@ -143,10 +143,14 @@ def side_of(headers: Iterable[Header], series: tuple[Series, ...]) -> Guess:
 def _side_words(header: Header) -> Iterable[tuple[str, Reason]]:
     keys = ("StudyDescription", "SeriesDescription", "ProtocolName", "RequestedProcedureDescription")
     tokens = [token for key in keys for token in tokens_of(header.text(key))]
-    places = {word for words in load("sites.yaml")["sites"].values() for word in words["words"]}
-    beside = {t for a, b in pairwise(tokens) for t, other in ((a, b), (b, a)) if other in places}
+    places = {plain(str(word)) for words in load("sites.yaml")["sites"].values() for word in words["words"]}
+    negated = {a for a, b in pairwise(tokens) if "contrast" in meanings(b)}
+    beside = {t for a, b in pairwise(tokens) for t, other in ((a, b), (b, a)) if other in places} - negated
+    doubtful = set(load("sites.yaml")["ambiguous_sides"])
+    phrase = phrase_of(" ".join(tokens))
     for side, words in load("sites.yaml")["sides"].items():
-        if hit := sorted(t for t in set(tokens) & set(words) if len(t) > 1 or t in beside):
+        said = [str(word) for word in words if mentions(phrase, str(word))]
+        if hit := sorted(w for w in said if (len(w) > 1 and w not in doubtful) or w in beside or not w.isascii()):
             yield side, Reason("side_word", f"described with the word '{hit[0]}'")
 
 
