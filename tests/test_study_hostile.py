@@ -225,6 +225,50 @@ def test_damaged_nifti_is_refused(damage: str, tmp_path: Path) -> None:
     assert study.series == () and len(study.refusals) == 1
 
 
+def blank_j2k(rows: int, columns: int) -> list[bytes]:
+    """Four slices of nothing that compress ten-thousandfold, with a rescale that asks for floats."""
+    files = []
+    for k in range(4):
+        ds = instance(np.zeros((columns, rows, 4), np.uint16), k, series=5, RescaleSlope=2, RescaleIntercept=0)
+        ds.compress(JPEG2000Lossless, generate_instance_uid=False)
+        files.append(encoded(ds))
+    return files
+
+
+def test_a_volume_far_larger_than_its_files_is_refused(tmp_path: Path) -> None:
+    whole_study(tmp_path)
+    for k, data in enumerate(blank_j2k(2048, 2048)):
+        (tmp_path / f"blank{k}").write_bytes(data)
+    study = read_study(tmp_path)
+    assert [s.number for s in study.series] == [7]
+    assert [r.code for r in study.refusals] == ["inflates_too_much"]
+
+
+def test_a_nifti_bomb_is_refused(tmp_path: Path) -> None:
+    nibabel.save(nibabel.Nifti1Image(np.zeros((512, 512, 200), np.uint8), np.eye(4)), tmp_path / "stir.nii.gz")
+    assert [r.code for r in read_study(tmp_path).refusals] == ["inflates_too_much"]
+
+
+def test_an_archive_of_too_many_or_overlapping_members_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "many.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for k in range(90):
+            archive.writestr(f"{k}", b"\0" * limits.MIB)
+    study = read_study(path)
+    assert "archive_too_large" in {r.code for r in study.refusals}
+    monkeypatch.setattr(limits, "MAX_ZIP_DIRECTORY_BYTES", 1000)
+    with pytest.raises(LimitExceededError, match="table of contents"):
+        read_study(path)
+
+
+def test_headers_of_one_study_share_a_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_STUDY_HEADER_BYTES", 2000)
+    study = read_study(whole_study(tmp_path))
+    assert {r.code for r in study.refusals} >= {"study_headers_too_large"}
+
+
 MEASURE = """
 import resource, sys
 from pathlib import Path
@@ -242,6 +286,10 @@ def test_memory_stays_bounded_over_all_of_them(tmp_path: Path) -> None:
     whole_study(tmp_path)
     for name, (data, _) in HOSTILE.items():
         (tmp_path / f"{name}.dcm").write_bytes(data)
+    for k, data in enumerate(blank_j2k(8192, 2440)):
+        (tmp_path / f"blank{k}").write_bytes(data)
+    for k in range(3):
+        (tmp_path / f"items{k}").write_bytes(many_items(limits.MAX_ITEMS - 1000))
     environment = {**os.environ, "PYTHONPATH": str(Path(marrowscope.__file__).parents[1])}
     command = [sys.executable, "-c", MEASURE, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, check=True, text=True, env=environment)

@@ -19,6 +19,11 @@ from marrowscope.study.types import Refusal
 
 ZIP_MAGIC = b"PK\x03\x04"
 _CHUNK = 1 << 20
+_ZIP_END = b"PK\x05\x06"
+_ZIP64_END = b"PK\x06\x06"
+_ZIP64 = 0xFFFFFFFF
+_ZIP_TAIL = 22 + 65535 + 76
+"""Bytes at an archive's end that hold its end record, the longest comment and the 64-bit record."""
 
 
 class RefusedInputError(StudyError):
@@ -130,6 +135,7 @@ def _is_zip(path: Path) -> bool:
 
 def _unpack(path: Path, scratch: Path) -> Iterator[InputFile | Refusal]:
     """Members of an archive, written under numbered names: a member's own name never becomes a path."""
+    _check_directory(path)
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
@@ -139,12 +145,37 @@ def _unpack(path: Path, scratch: Path) -> Iterator[InputFile | Refusal]:
         if len(members) > limits.MAX_ZIP_ENTRIES:
             raise LimitExceededError(f"an archive of {len(members)} members", f"{limits.MAX_ZIP_ENTRIES} at most")
         total = 0
+        most = int(max(limits.ZIP_TOTAL_FLOOR_BYTES, limits.MAX_ZIP_TOTAL_RATIO * path.stat().st_size))
+        most = min(most, limits.MAX_ZIP_BYTES)
         for index, member in enumerate(members):
             if member.is_dir():
                 continue
-            item = _unpack_member(archive, member, scratch / f"{index:06d}", limits.MAX_ZIP_BYTES - total)
+            item = _unpack_member(archive, member, scratch / f"{index:06d}", most - total)
             total += item.size if isinstance(item, InputFile) else 0
             yield item
+
+
+def _check_directory(path: Path) -> None:
+    """Refuse an archive whose table of contents alone would fill memory.
+
+    Raises:
+        LimitExceededError: over :data:`limits.MAX_ZIP_DIRECTORY_BYTES`.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        stream.seek(max(0, size - _ZIP_TAIL))
+        tail = stream.read(_ZIP_TAIL)
+    at = tail.rfind(_ZIP_END)
+    if at < 0 or at + 20 > len(tail):
+        return  # no end record: zipfile refuses it
+    directory = int.from_bytes(tail[at + 12 : at + 16], "little")
+    if directory == _ZIP64:
+        record = tail.rfind(_ZIP64_END)
+        directory = int.from_bytes(tail[record + 40 : record + 48], "little") if record >= 0 else size
+    if directory > limits.MAX_ZIP_DIRECTORY_BYTES:
+        raise LimitExceededError(
+            f"an archive whose table of contents has {directory} bytes", f"{limits.MAX_ZIP_DIRECTORY_BYTES} at most"
+        )
 
 
 def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, budget: int) -> InputFile | Refusal:
@@ -179,6 +210,9 @@ def _inflate(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, bu
                     "medical images, which shrink 2 to 6 times",
                 )
             if size > min(limits.MAX_FILE_BYTES, budget):
-                raise RefusedInputError("archive_too_large", f"more than {limits.MAX_ZIP_BYTES} bytes inflated")
+                raise RefusedInputError(
+                    "archive_too_large", "an archive that inflates to too much in all",
+                    f"{limits.MAX_ZIP_TOTAL_RATIO:.0f} times its size and {limits.MAX_ZIP_BYTES} bytes at most",
+                )  # fmt: skip
             sink.write(chunk)
     return size

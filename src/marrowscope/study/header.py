@@ -8,7 +8,7 @@ import mmap
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableSequence, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -68,12 +68,16 @@ class DicomFile:
         dataset: everything before the pixel data.
         transfer_syntax: UID of the encoding.
         pixels: where the pixel data lies in the (inflated) bytes, None when there is none.
+        elements: data elements in the header, those of items included.
+        kept_bytes: how much of the header stays in memory.
     """
 
     file: InputFile
     dataset: Dataset
     transfer_syntax: str
     pixels: PixelElement | None
+    elements: int = 0
+    kept_bytes: int = 0
 
 
 @contextmanager
@@ -194,7 +198,8 @@ def read_header(file: InputFile) -> DicomFile:
     from pydicom.filereader import read_dataset
 
     encoded = unwrap(file_bytes(file))
-    pixels = scan(encoded.data, encoded.start, implicit=encoded.implicit, big_endian=encoded.big_endian)
+    coding = {"implicit": encoded.implicit, "big_endian": encoded.big_endian}
+    pixels, elements = scan(encoded.data, encoded.start, **coding)
     end = pixels.element_start if pixels else len(encoded.data)
     try:
         dataset = read_dataset(
@@ -205,7 +210,40 @@ def read_header(file: InputFile) -> DicomFile:
             "damaged_header", f"a header that cannot be parsed ({type(error).__name__})", "DICOM PS3.5"
         ) from error
     _slim(dataset)
-    return DicomFile(file, dataset, encoded.transfer_syntax, pixels)
+    return DicomFile(
+        file, dataset, encoded.transfer_syntax, pixels, elements, _kept_bytes(dataset, end - encoded.start)
+    )
+
+
+def _kept_bytes(dataset: Dataset, header_bytes: int) -> int:
+    """Bytes that stay in memory with a slimmed header: its raw values, or all of it where sequences were parsed."""
+    held = [dataset.get_item(tag).value for tag in dataset.keys()]  # noqa: SIM118 - iterating would parse every value
+    values = sum(len(value) for value in held if isinstance(value, bytes))
+    parsed = any(isinstance(value, MutableSequence) for value in held)
+    return max(values, header_bytes if parsed else 0)
+
+
+class HeaderBudget:
+    """What the headers of one study may keep in memory together."""
+
+    def __init__(self) -> None:
+        self._bytes, self._elements = limits.MAX_STUDY_HEADER_BYTES, limits.MAX_STUDY_ELEMENTS
+
+    def spend(self, dicom: DicomFile) -> DicomFile:
+        """The same file, once its header is paid for; only multi-frame headers are charged by elements.
+
+        Raises:
+            RefusedInputError: ``study_headers_too_large``.
+        """
+        many = dicom.elements if "PerFrameFunctionalGroupsSequence" in dicom.dataset else 0
+        if dicom.kept_bytes > self._bytes or many > self._elements:
+            raise RefusedInputError(
+                "study_headers_too_large", "more headers than one study may hold in memory",
+                f"{limits.MAX_STUDY_HEADER_BYTES} bytes and {limits.MAX_STUDY_ELEMENTS} elements",
+            )  # fmt: skip
+        self._bytes -= dicom.kept_bytes
+        self._elements -= many
+        return dicom
 
 
 def _slim(dataset: Dataset) -> None:

@@ -24,8 +24,14 @@ MAX_HEADER_BYTES: Final = 24 * MIB
 MAX_SEQUENCE_DEPTH: Final = 16
 """Nesting of sequences; structured reports nest at most about 10 deep, images 4."""
 
-MAX_ELEMENTS: Final = 250_000
+MAX_ELEMENTS: Final = 150_000
 """Data elements in one header; 2,000 enhanced frames hold about 120,000."""
+
+MAX_STUDY_ELEMENTS: Final = 250_000
+"""Data elements in all multi-frame headers of one study; twenty enhanced series of 40 frames hold about 50,000."""
+
+MAX_STUDY_HEADER_BYTES: Final = 192 * MIB
+"""What is kept of all headers of one study; ten thousand classic ones keep about 60 MiB."""
 
 MAX_ITEMS: Final = 50_000
 """Sequence items in one header; 2,000 enhanced frames hold about 24,000."""
@@ -45,6 +51,12 @@ MAX_FRAMES: Final = 20_000
 MAX_VOLUME_BYTES: Final = 160 * MIB
 """One decoded volume in its stored type; 512x512x256 at 16 bits is 128 MiB."""
 
+MAX_PIXEL_RATIO: Final = 60.0
+"""A volume (at 4 bytes a voxel) over the size of its files; plain 16 bit is 2, lossy JPEG of 8 bit up to 40."""
+
+PIXEL_RATIO_FLOOR_BYTES: Final = 32 * MIB
+"""Volumes smaller than this may shrink more: blank ones do."""
+
 MAX_STUDY_BYTES: Final = 640 * MIB
 """All decoded volumes of one study; the most useful series are read first, later ones are refused."""
 
@@ -62,6 +74,14 @@ ZIP_RATIO_FLOOR_BYTES: Final = 1 * MIB
 
 MAX_ZIP_BYTES: Final = 4096 * MIB
 """All inflated members of one archive together (on disk, never in memory)."""
+
+MAX_ZIP_DIRECTORY_BYTES: Final = 16 * MIB
+"""An archive's table of contents: 50,000 members of 100 to 300 bytes each."""
+
+MAX_ZIP_TOTAL_RATIO: Final = 20.0
+"""All inflated members together over the archive's size, above a floor: overlapping members multiply."""
+
+ZIP_TOTAL_FLOOR_BYTES: Final = 64 * MIB
 
 MAX_NIFTI_BYTES: Final = 640 * MIB
 """Decoded bytes of one NIfTI volume."""

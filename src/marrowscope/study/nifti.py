@@ -57,9 +57,16 @@ def read_nifti_study(files: Mapping[str, Path], *, guess: bool = False, refusals
     series: list[Series] = []
     refused: list[Refusal] = list(refusals)
     hashes: list[str] = []
+    budget = limits.MAX_STUDY_BYTES
     for number, (key, path) in enumerate(sorted(files.items()), start=1):
         try:
-            series.append(_read_series(key, path, number, guess))
+            one = _read_series(key, path, number, guess)
+            budget -= one.volume.array.nbytes
+            if budget < 0:
+                raise RefusedInputError(
+                    "study_too_large", f"over {limits.MAX_STUDY_BYTES} bytes of volumes", "one study"
+                )
+            series.append(one)
             hashes.append(_sha256(path))
         except RefusedInputError as error:
             if not guess:
@@ -165,7 +172,7 @@ def read_nifti(path: Path) -> tuple[Volume, NiftiSource]:
     _check_declared(path)
     try:
         image: Any = nibabel.load(path)
-        array = _voxels(image)
+        array = _voxels(image, path.stat().st_size)
     except (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError, zlib.error) as error:
         raise RefusedInputError(
             "nifti_damaged", f"a NIfTI file that cannot be read ({type(error).__name__})"
@@ -189,7 +196,7 @@ def _check_declared(path: Path) -> None:
         raise RefusedInputError("not_nifti", "a file without NIfTI's magic", "NIfTI-1 or NIfTI-2")
 
 
-def _voxels(image: Any) -> AnyArray:
+def _voxels(image: Any, file_bytes: int) -> AnyArray:
     shape = tuple(int(n) for n in image.shape)
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
@@ -203,6 +210,10 @@ def _voxels(image: Any) -> AnyArray:
     size = math.prod(shape) * (4 if scaled else kind.itemsize)
     if size > limits.MAX_NIFTI_BYTES:
         raise RefusedInputError("image_too_large", f"{size} bytes", f"{limits.MAX_NIFTI_BYTES} at most")
+    if size > limits.PIXEL_RATIO_FLOOR_BYTES and size > limits.MAX_PIXEL_RATIO * file_bytes:
+        raise RefusedInputError(
+            "inflates_too_much", f"a file of {file_bytes} bytes that inflates to {size}", "an image"
+        )
     raw = np.asanyarray(image.dataobj if scaled else image.dataobj.get_unscaled()).reshape(shape)
     array = raw.astype(np.float32) if scaled or kind.itemsize > 4 else np.asarray(raw)
     if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
-from io import BytesIO
 from typing import Any, Final
 
 import numpy as np
@@ -12,9 +10,10 @@ import numpy as np
 from marrowscope.study import limits
 from marrowscope.study.codec import Patience
 from marrowscope.study.codestream import check_codestream, decode_rle
+from marrowscope.study.encapsulated import Span, frame_spans, joined
 from marrowscope.study.frames import Frame
 from marrowscope.study.guard import RefusedInputError
-from marrowscope.study.header import PARSE_ERRORS, Encoded, Header, file_bytes, unwrap
+from marrowscope.study.header import Encoded, Header, file_bytes, unwrap
 from marrowscope.study.stack import Stack
 from marrowscope.volume import AnyArray
 
@@ -33,14 +32,14 @@ class PixelReader:
         self._codecs = Patience()
         self._name = ""
         self._encoded: Encoded | None = None
-        self._fragments: list[bytes] | None = None
+        self._spans: list[list[Span]] | None = None
 
     def _open(self, frame: Frame) -> Encoded:
         file = frame.source.file
         if self._encoded is None or self._name != file.name:
             data = file_bytes(file)
             self.hashes.setdefault(file.name, hashlib.sha256(data).hexdigest())
-            self._name, self._encoded, self._fragments = file.name, unwrap(data), None
+            self._name, self._encoded, self._spans = file.name, unwrap(data), None
         return self._encoded
 
     def read(self, frame: Frame) -> AnyArray:
@@ -72,13 +71,22 @@ class PixelReader:
             return False
 
     def _read_encapsulated(self, frame: Frame, encoded: Encoded, start: int, dtype: np.dtype[Any]) -> AnyArray:
-        if self._fragments is None:
-            self._fragments = _fragments(encoded.data, start, frame.of or 1)
-        if frame.index >= len(self._fragments):
+        if self._spans is None:
+            self._spans = frame_spans(encoded.data, start, frame.of or 1)
+        if frame.index >= len(self._spans):
             raise RefusedInputError(
-                "pixels_truncated", f"{len(self._fragments)} encoded frames of {frame.of or 1} declared", "every frame"
+                "pixels_truncated", f"{len(self._spans)} encoded frames of {frame.of or 1} declared", "every frame"
             )
-        return _decode(self._fragments[frame.index], frame, encoded.transfer_syntax, dtype, self._codecs)
+        spans = self._spans[frame.index]
+        size, most = sum(b - a for a, b in spans), _most_encoded(frame, dtype)
+        if size > most:
+            raise RefusedInputError("pixels_conflict", f"{size} encoded bytes for one frame", f"{most} at most")
+        return _decode(joined(encoded.data, spans), frame, encoded.transfer_syntax, dtype, self._codecs)
+
+
+def _most_encoded(frame: Frame, dtype: np.dtype[Any]) -> int:
+    """Bytes an encoded frame may have: twice the plain ones, for noise can grow a little."""
+    return 2 * frame.rows * frame.columns * dtype.itemsize + limits.MIB
 
 
 def read_stack(stack: Stack, reader: PixelReader) -> AnyArray:
@@ -91,6 +99,7 @@ def read_stack(stack: Stack, reader: PixelReader) -> AnyArray:
     """
     first = stack.frames[0]
     check_size(stack.frames)
+    check_ratio(stack.frames)
     identity = all(f.slope == 1.0 and f.intercept == 0.0 for f in stack.frames)
     slices = None
     for k, frame in enumerate(stack.frames):
@@ -125,6 +134,22 @@ def check_size(frames: tuple[Frame, ...]) -> None:
         )
 
 
+def check_ratio(frames: tuple[Frame, ...]) -> None:
+    """Refuse a large volume that comes out of files far smaller than itself, before it is decoded.
+
+    Raises:
+        RefusedInputError: ``inflates_too_much``.
+    """
+    files = {frame.source.file.name: frame.source.file.size for frame in frames}
+    size = volume_bytes(frames)
+    if size > limits.PIXEL_RATIO_FLOOR_BYTES and size > limits.MAX_PIXEL_RATIO * sum(files.values()):
+        raise RefusedInputError(
+            "inflates_too_much",
+            f"{sum(files.values())} bytes of files that decode to a volume of {size}",
+            "medical images, which shrink 2 to 6 times",
+        )
+
+
 def _stored_type(frame: Frame) -> np.dtype[Any]:
     header = Header(frame.source.dataset)
     tag = frame.source.pixels.tag if frame.source.pixels else 0
@@ -146,15 +171,6 @@ def _read_native(frame: Frame, encoded: Encoded, start: int, length: int, dtype:
         )  # fmt: skip
     order = dtype.newbyteorder(">" if encoded.big_endian else "<")
     return np.frombuffer(encoded.data[begin : begin + size], dtype=order).reshape(frame.rows, frame.columns)
-
-
-def _fragments(data: bytes | mmap.mmap, start: int, frames: int) -> list[bytes]:
-    from pydicom.encaps import generate_frames
-
-    try:
-        return list(generate_frames(BytesIO(data[start:]), number_of_frames=frames))
-    except (*PARSE_ERRORS, StopIteration, RuntimeError) as error:
-        raise RefusedInputError("pixels_damaged", "encapsulated pixel data that cannot be parsed") from error
 
 
 def _decode(fragment: bytes, frame: Frame, syntax: str, dtype: np.dtype[Any], codecs: Patience) -> AnyArray:

@@ -13,7 +13,7 @@ from marrowscope.study import limits
 from marrowscope.study.facts import parse_date, patient_of, side_of, site_of
 from marrowscope.study.frames import Frame, frame_header, frames_of, is_radiograph
 from marrowscope.study.guard import InputFile, RefusedInputError, find_inputs
-from marrowscope.study.header import Header, is_dicom, quiet_pydicom, read_header
+from marrowscope.study.header import Header, HeaderBudget, is_dicom, quiet_pydicom, read_header
 from marrowscope.study.pixels import PixelReader, check_size, read_stack, volume_bytes
 from marrowscope.study.plan import Planned, plan_series, series_name, settle_contrast, settle_energy
 from marrowscope.study.qc import judge
@@ -94,11 +94,12 @@ def _read_frames(files: tuple[InputFile, ...]) -> tuple[list[Frame], list[Radiog
     frames: list[Frame] = []
     radiographs: list[Radiograph] = []
     refused: list[Refusal] = []
+    budget = HeaderBudget()
     for file in files:
         try:
             if not is_dicom(file):
                 raise RefusedInputError("not_an_image", "neither DICOM nor NIfTI", "image files")
-            dicom = read_header(file)
+            dicom = budget.spend(read_header(file))
             if is_radiograph(dicom):
                 radiographs.append(radiograph_of(dicom))
             else:

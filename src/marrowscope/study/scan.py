@@ -67,8 +67,8 @@ class _Walk:
     depth: int = 0
 
 
-def scan(data: bytes | mmap.mmap, start: int, *, implicit: bool, big_endian: bool) -> PixelElement | None:
-    """Walk a data set from ``start``; return where its pixel data lies, None when it has none.
+def scan(data: bytes | mmap.mmap, start: int, *, implicit: bool, big_endian: bool) -> tuple[PixelElement | None, int]:
+    """Walk a data set from ``start``: where its pixel data lies (None when it has none), and how many elements it has.
 
     Raises:
         RefusedInputError: ``nested_too_deep``, ``too_many_elements``, ``header_too_large`` or ``truncated``.
@@ -83,7 +83,7 @@ def scan(data: bytes | mmap.mmap, start: int, *, implicit: bool, big_endian: boo
         tag = group << 16 | element
         if tag in _PIXEL_TAGS and not walk.open_ends:
             _within_header(walk, start)
-            return _pixels(data, tag, element_start, coding)
+            return _pixels(data, tag, element_start, coding), walk.elements
         value_start, length, is_sequence = _element(data, tag, element_start, coding)
         _count(walk, tag, start)
         if tag in (_ITEM_END, _SEQUENCE_END):
@@ -96,7 +96,7 @@ def scan(data: bytes | mmap.mmap, start: int, *, implicit: bool, big_endian: boo
         else:
             _skip(walk, value_start, length, end)
     _within_header(walk, start)
-    return None
+    return None, walk.elements
 
 
 def _element(data: bytes | mmap.mmap, tag: int, at: int, coding: _Coding) -> tuple[int, int, bool]:
