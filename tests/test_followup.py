@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from functools import cache
 
@@ -9,15 +10,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from scipy.spatial.transform import Rotation
 
 import phantom
 from marrowscope.assessment import conclude
 from marrowscope.followup import Visit, compare
-from marrowscope.followup.register import register_bone
+from marrowscope.followup.match import match
+from marrowscope.followup.register import BoneTransform, register_bone
+from marrowscope.followup.sdc import ABSOLUTE, RATIO, Limit, all_limits
 from marrowscope.followup.types import Fate
 from marrowscope.labelmap import LabelMap
 from marrowscope.lesion.types import LesionKind, LesionObject
+from marrowscope.report.course import course_figure
+from marrowscope.report.pairs import pair_figures
 from marrowscope.volume import Volume
 from test_assessment import found
 
@@ -120,3 +126,88 @@ def test_conclude_takes_a_prior() -> None:
     change = conclude(phantom_objects(), prior=visit([BOX])).change
     assert change is not None
     assert change["comparable"]
+
+
+def test_a_lesion_where_the_prior_had_not_looked_is_not_called_new() -> None:
+    prior, now = visit([]), visit([ELSEWHERE])
+    cut = [Volume(m.volume.array[:, :, 7:], _shifted(m.volume, 7)) for m in (prior.bones, prior.lesions)]
+    short = Visit(prior.assessment, LabelMap(cut[0], prior.bones.names), LabelMap(cut[1], {}))
+    fates = [g.shape for g in match(short, now, {"femur": _still("femur", short, now)})]
+    assert fates == [Fate.NOT_COMPARABLE]
+    assert [g.shape for g in match(prior, now, {"femur": _still("femur", prior, now)})] == [Fate.NEW]
+
+
+def _shifted(volume: Volume, slices: int) -> np.ndarray:
+    affine = volume.affine.copy()
+    affine[:3, 3] = volume.to_world((0, 0, slices))
+    return affine
+
+
+def _still(code: str, prior: Visit, now: Visit) -> BoneTransform:
+    found_transform = register_bone(code, prior.bones, now.bones)
+    assert found_transform is not None
+    return replace(found_transform, matrix=np.eye(4))
+
+
+def test_a_bone_that_cannot_be_laid_on_the_other_is_left_out_of_both_totals() -> None:
+    prior, now = visit([BOX, TIBIA]), visit([SMALL, TIBIA])
+    scrambled = now.bones.volume.array.copy()
+    tibia = now.bones.label_of("tibia")
+    scrambled[scrambled == tibia] = 0
+    scrambled[20:30, 42:46, 4:6] = tibia  # a sliver where a bone was
+    bad = replace(now, bones=LabelMap(now.bones.volume.with_array(scrambled), now.bones.names))
+    change = compare(prior, bad)
+    assert change.comparable
+    assert any(r.startswith("left out at both visits: the tibia") for r in change.reasons)
+    true = (4 - 12) * 12 * 4 * 3 / 1000
+    assert change.deltas[0].difference.value == pytest.approx(true)
+    assert {x.fate for x in change.lesions if x.bone == "tibia"} == {Fate.NOT_COMPARABLE}
+
+
+def test_brightness_is_compared_and_ratios_carry_the_limit() -> None:
+    change = compare(visit([BOX]), visit([SMALL]))
+    brightness = next(d for d in change.deltas if d.code == "edema_brightness")
+    assert brightness.difference.value == pytest.approx(0.0, abs=0.05)  # the same picture
+    assert change.deltas[0].ratio.value == pytest.approx(1 / 3)
+
+
+def test_every_limit_says_where_it_is_from() -> None:
+    for limit in all_limits():
+        assert limit.kind in (RATIO, ABSOLUTE) and limit.size > 0 and limit.basis
+        assert limit.origin in ("published", "own test-retest simulation", "own re-scored readings")
+        assert bool(limit.source) == (limit.origin == "published")
+        assert bool(limit.command) == (limit.origin != "published")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "passed"), [(1.0, 2.1, True), (1.0, 1.9, False), (2.1, 1.0, True), (0.0, 0.04, False)]
+)
+def test_a_ratio_limit_works_both_ways_and_has_a_floor(before: float, after: float, passed: bool) -> None:
+    limit = Limit("x", "edema_volume", RATIO, 2.0, "published", "made up", floor=0.05)
+    assert limit.passed(before, after) is passed
+
+
+def test_a_third_visit_continues_the_line() -> None:
+    first, second, third = visit([BOX]), visit([SMALL]), visit([BOX])
+    middle = compare(first, second)
+    known = replace(second, assessment=replace(second.assessment, change=middle.to_dict()))
+    points = compare(known, third).visits
+    small, whole = 4 * 12 * 4 * 3 / 1000, 12 * 12 * 4 * 3 / 1000
+    assert [p.volume.value for p in points] == pytest.approx([whole, small, whole])
+    figure = course_figure(compare(known, third).to_dict())["change_course"]
+    assert "3 visits" in figure.caption and figure.png.startswith(b"\x89PNG")
+    assert course_figure(middle.to_dict()) == {}
+
+
+def test_before_and_now_are_drawn_on_the_same_slice() -> None:
+    image = phantom_objects().exam.fluid.volume
+    move = turn(4, (5.0, -3.0, 2.0))
+    prior = replace(visit([BOX]), image=image)
+    now = visit([BOX], move)
+    now = replace(now, image=Volume(image.array, move @ image.affine, image.slice_axis))
+    figures = pair_figures(prior, now, compare(prior, now).to_dict())
+    both = np.asarray(Image.open(io.BytesIO(figures["change_1"].png)).convert("L"), float)
+    half = both.shape[1] // 2
+    left, right = both[40:-60, 30 : half - 40], both[40:-60, -half + 30 : -40]
+    assert np.corrcoef(left.ravel(), right.ravel())[0, 1] > 0.9  # the earlier visit, laid where this one lies
+    assert pair_figures(visit([BOX]), now, compare(prior, now).to_dict()) == {}

@@ -202,3 +202,21 @@ def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no simulated study"):
         simulate_to(tmp_path, 1)
     assert (tmp_path / "study" / "mine.txt").read_text() == "keep"
+
+
+def test_a_later_visit_is_the_same_knee_scanned_again(study: sim.SimulatedStudy) -> None:
+    grown = (replace(OPTIONS.lesions[0], volume_cm3=5.0), *OPTIONS.lesions[1:])  # type: ignore[index]
+    later = sim.knee(SEED, replace(OPTIONS, visit=2, lesions=grown))
+    assert np.array_equal(later.truth.bones.array, study.truth.bones.array)
+    assert [round(x.volume_mm3 / 500) for x in later.truth.listed] == [10, 1]
+    assert later.truth.listed[1] == study.truth.listed[1]
+    first, second = (s.series[0].volume for s in (study, later))
+    assert 0 < np.abs(second.affine - first.affine).max() < 40  # slices planned anew, mm
+    dates = [_dataset(s).StudyDate for s in (study, later)]
+    assert dates == ["20250101", "20250702"]
+
+
+def _dataset(study: sim.SimulatedStudy):
+    from marrowscope.simulate.dicom import _frame
+
+    return _frame(study, study.series[0], "identity", 0)

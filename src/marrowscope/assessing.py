@@ -12,8 +12,10 @@ from marrowscope.errors import ExitCode, NoFluidSeriesError, UsageError
 from marrowscope.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from marrowscope.assessment.pipeline import Assessed
     from marrowscope.followup import Visit
     from marrowscope.reasoning.intake import Intake
+    from marrowscope.report.figures import Figure
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class AssessRequest:
         study: folder, zip or file; empty when ``series`` names the files.
         series: role to NIfTI file.
         site, side: overrides of the study's own guess, or empty.
-        bones: mask to search. intake: intake file. prior: results folder of an earlier visit.
+        bones: mask to search. intake: intake file.
+        prior: an earlier visit: its results folder, or its study, which is then assessed on the way.
     """
 
     study: str = ""
@@ -45,8 +48,12 @@ class AssessRequest:
         return cls(**data)
 
 
-def assess_to(request: AssessRequest, out: Path, progress: Progress = silent) -> ExitCode:
+def assess_to(request: AssessRequest, out: Path, progress: Progress = silent, prior: Visit | None = None) -> ExitCode:
     """Read, assess and write one results folder, whole or not at all.
+
+    Args:
+        request: what. out: where. progress: told of each stage. prior: an earlier visit already read; else the
+            request's own.
 
     Returns:
         DONE, or PARTLY_NOT_ASSESSABLE when the assessment lists something that was not assessed.
@@ -63,6 +70,7 @@ def assess_to(request: AssessRequest, out: Path, progress: Progress = silent) ->
     check_target(out)
     clock = StageClock(progress)
     clock("reading", 0, 1)
+    prior = prior or _prior(request)
     files = {role: Path(name) for role, name in request.series.items()}
     study = read_study(Path(request.study or "."), series=files or None)
     clock("reading", 1, 1)
@@ -73,14 +81,14 @@ def assess_to(request: AssessRequest, out: Path, progress: Progress = silent) ->
             request.side or None,
             Path(request.bones) if request.bones else None,
             _intake(request),
-            _prior(request),
+            prior,
             progress=clock,
         )
     except NoFluidSeriesError as refusal:
         write_inspection(out, study, refusal)
         raise
     clock("writing", 0, 1)
-    write_results(out, assessed, request.to_dict(), clock.seconds)
+    write_results(out, assessed, request.to_dict(), clock.seconds, _beside(prior, assessed))
     clock("writing", 1, 1)
     return ExitCode.PARTLY_NOT_ASSESSABLE if assessed.assessment.not_assessed else ExitCode.DONE
 
@@ -111,8 +119,38 @@ def _intake(request: AssessRequest) -> Intake | None:
 
 
 def _prior(request: AssessRequest) -> Visit | None:
-    if not request.prior:
-        return None
-    from marrowscope.results import read_results
+    return visit_of(Path(request.prior), request.site, request.side) if request.prior else None
 
-    return read_results(Path(request.prior)).visit()
+
+def visit_of(path: Path, site: str = "", side: str = "") -> Visit:
+    """An earlier visit: read from its results folder, or assessed from its study (then its image is at hand).
+
+    Raises:
+        ResultsError, InputError, UsageError: neither can be used.
+    """
+    from marrowscope.results import ASSESSMENT, read_results
+
+    if (path / ASSESSMENT).is_file():
+        return read_results(path).visit()
+    from marrowscope.assessment.pipeline import assess_with_objects
+    from marrowscope.study import read_study
+
+    assessed = assess_with_objects(read_study(path), site or None, side or None)
+    return _visit(assessed)
+
+
+def _visit(assessed: Assessed) -> Visit:
+    from marrowscope.followup import Visit
+
+    objects = assessed.objects
+    assert objects is not None  # assessed from a study
+    return Visit(assessed.assessment, objects.anatomy.bones, objects.lesions, objects.exam.fluid.volume)
+
+
+def _beside(prior: Visit | None, assessed: Assessed) -> Mapping[str, Figure]:
+    """Pictures of both visits on one plane, where the earlier one's image is at hand."""
+    if prior is None or prior.image is None or assessed.assessment.change is None:
+        return {}
+    from marrowscope.report.pairs import pair_figures
+
+    return pair_figures(prior, _visit(assessed), assessed.assessment.change)

@@ -1,33 +1,80 @@
-"""Two visits to one results folder that shows the change: the job behind ``marrowscope compare``."""
+"""Two or more visits to one results folder that shows the change: the job behind ``marrowscope compare``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from marrowscope.assessing import AssessRequest, assess_to, visit_of
 from marrowscope.errors import UsageError
-from marrowscope.followup import Change, compare
-from marrowscope.results import ASSESSMENT, Results, read_results, write_comparison
+from marrowscope.followup import Visit, compare
+from marrowscope.progress import Progress, silent
+from marrowscope.results import ASSESSMENT, read_results, write_comparison
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from marrowscope.report.figures import Figure
 
 
-def compare_to(prior: Path, current: Path, out: Path) -> Change:
-    """Compare two results folders and write the later one, with the change in it and both visits' pictures.
+def compare_to(
+    visits: Sequence[Path], out: Path, site: str = "", side: str = "", progress: Progress = silent
+) -> Mapping[str, Any]:
+    """Compare visits, oldest first, and write the last one's folder with the change in it.
+
+    Each may be a results folder or a study; a study is assessed on the way. The last is compared with the one before
+    it; the others give the line over all visits.
+
+    Args:
+        visits: at least two. out: folder to write. site, side: for studies that do not tell.
+
+    Returns:
+        The change, as in ``change.json``.
 
     Raises:
-        ResultsError: a folder that cannot be read, or that was made without images.
-        UsageError: a study instead of a results folder.
+        UsageError: fewer than two visits. Other MarrowscopeErrors: one that cannot be read or assessed.
     """
-    before, now = _results(prior), _results(current)
-    change = compare(before.visit(), now.visit())
-    write_comparison(out, before, now, replace(now.assessment, change=change.to_dict()))
+    if len(visits) < 2:
+        raise UsageError(
+            f"{len(visits)} visit", "two or more, oldest first", "marrowscope compare PRIOR CURRENT -o OUT"
+        )
+    prior = _chain([visit_of(v, site, side) for v in visits[:-1]])
+    last = visits[-1]
+    if (last / ASSESSMENT).is_file():
+        return _with_results(prior, visits[-2], last, out)
+    return _with_study(prior, AssessRequest(study=str(last), site=site, side=side), out, progress)
+
+
+def _chain(visits: list[Visit]) -> Visit:
+    """The last of the earlier visits, knowing the line over those before it."""
+    last = visits[0]
+    for visit in visits[1:]:
+        change = compare(last, visit).to_dict()
+        last = replace(visit, assessment=replace(visit.assessment, change=change))
+    return last
+
+
+def _with_results(prior: Visit, prior_folder: Path, current: Path, out: Path) -> Mapping[str, Any]:
+    now = read_results(current)
+    change = compare(prior, now.visit()).to_dict()
+    earlier = read_results(prior_folder) if (prior_folder / ASSESSMENT).is_file() else None
+    beside = _pictures(prior_folder, current, change) if earlier is not None else {}
+    write_comparison(out, now, replace(now.assessment, change=change), beside, earlier)
     return change
 
 
-def _results(folder: Path) -> Results:
-    if folder.is_dir() and not (folder / ASSESSMENT).is_file():
-        raise UsageError(
-            f"{folder.name} is not a results folder",
-            "a folder that assess wrote",
-            f"marrowscope assess {folder.name} -o OUT",
-        )
-    return read_results(folder)
+def _pictures(prior: Path, current: Path, change: Mapping[str, Any]) -> Mapping[str, Figure]:
+    from marrowscope.report.folder import read_figures
+    from marrowscope.report.pairs import paired_pictures
+
+    return paired_pictures(read_figures(prior), read_figures(current), change)
+
+
+def _with_study(prior: Visit, request: AssessRequest, out: Path, progress: Progress) -> Mapping[str, Any]:
+    assess_to(request, out, progress, prior)
+    change = read_results(out).assessment.change
+    assert change is not None  # a prior was given
+    return change

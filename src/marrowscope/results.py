@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from marrowscope.followup import Visit
     from marrowscope.labelmap import LabelMap
     from marrowscope.lesion.types import Objects
+    from marrowscope.report.figures import Figure
     from marrowscope.study import Study
 
 ASSESSMENT = "assessment.json"
@@ -138,12 +139,14 @@ def write_results(
     settings: Mapping[str, Any] | None = None,
     seconds: Mapping[str, float] | None = None,
     earlier: Results | None = None,
+    beside: Mapping[str, Figure] | None = None,
 ) -> Path:
     """The whole folder of design section 4 for one assessed study (or intake).
 
     Args:
         out: where. assessed: what ``assess`` returned. settings: the request. seconds: time a stage.
         earlier: the same result before an edit, kept under ``versions/`` with its settings.
+        beside: further pictures, of an earlier visit.
     """
     from marrowscope.report.folder import report_writers
 
@@ -151,10 +154,11 @@ def write_results(
     run = run_record(assessed, settings or {}, seconds or {})
     if earlier is not None:
         run["settings"] = earlier.run["settings"]
+    also = (FHIR, *(("dicom",) if is_dicom(objects) else ()))
     writers: dict[str, FileWriter] = {
         "versions": lambda folder: _keep_versions(earlier.folder, folder) if earlier is not None else None,
         "assessment": lambda folder: write_assessment(folder, assessed.assessment),
-        **report_writers(assessed.assessment, objects, (FHIR, *(("dicom",) if is_dicom(objects) else ()))),
+        **report_writers(assessed.assessment, objects, also, beside=beside),
         "fhir": lambda folder: _write_fhir(folder, assessed.assessment),
         "dicom": lambda folder: _write_dicom(folder, assessed.assessment, objects),
         "run": lambda folder: write_run(folder, run),
@@ -211,25 +215,29 @@ def rewrite(folder: Path, assessment: Assessment) -> Path:
     return write_folder(folder, writers)
 
 
-def write_comparison(out: Path, prior: Results, current: Results, assessment: Assessment) -> Path:
-    """The current visit's folder with the change in it, and the prior's pictures beside its own.
+def write_comparison(
+    out: Path, current: Results, assessment: Assessment, beside: Mapping[str, Figure], earlier: Results | None = None
+) -> Path:
+    """The current visit's folder with the change in it, and the earlier visit's pictures beside its own.
 
     Args:
-        out: where. prior, current: the two visits. assessment: the current one with its ``change``.
+        out: where. current: the later visit. assessment: its own, with its ``change``.
+        beside: pictures of both visits. earlier: the earlier visit, where it is a results folder.
     """
     from marrowscope.report.folder import read_figures, report_writers
 
-    earlier = {
+    old = read_figures(earlier.folder) if earlier is not None else {}
+    prior = {
         f"prior_{name}": replace(figure, name=f"prior_{name}", caption=f"Earlier visit: {figure.caption}")
-        for name, figure in read_figures(prior.folder).items()
+        for name, figure in old.items()
+        if name == "overview"
     }
-    figures = {**read_figures(current.folder), **earlier}
     change = json.dumps(assessment.change, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     writers: dict[str, FileWriter] = {
         "masks": lambda folder: _copy_masks(current.folder, folder),
         "assessment": lambda folder: write_assessment(folder, assessment),
         "change": lambda folder: write_text(folder, "change.json", change),
-        **report_writers(assessment, None, (FHIR,), figures),
+        **report_writers(assessment, None, (FHIR,), read_figures(current.folder), {**beside, **prior}),
         "fhir": lambda folder: _write_fhir(folder, assessment),
         "run": lambda folder: write_run(folder, {k: v for k, v in current.run.items() if k != "files"}),
     }

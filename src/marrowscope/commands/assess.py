@@ -25,7 +25,7 @@ def assess(
     series: SeriesOption = None,
     bones: Annotated[Path | None, typer.Option(help="Mask of the marrow to search (NIfTI or DICOM SEG).")] = None,
     intake: Annotated[Path | None, typer.Option(help="Intake file: history, symptoms, labs, readings.")] = None,
-    prior: Annotated[Path | None, typer.Option(help="Results folder of an earlier visit.")] = None,
+    prior: Annotated[Path | None, typer.Option(help="An earlier visit: results folder or study.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
     json_progress: Annotated[bool, typer.Option("--json-progress", help="Progress as JSON lines on stderr.")] = False,
 ) -> None:

@@ -41,6 +41,7 @@ def knee(
     side: Annotated[str | None, typer.Option(help="left or right; the seed chooses.")] = None,
     age: Annotated[int | None, typer.Option(min=5, max=100, help="Years; the seed chooses.")] = None,
     oblique: Annotated[float, typer.Option(min=-40, max=40, help="Degrees the slices are turned by.")] = 0.0,
+    visit: Annotated[int, typer.Option(min=1, help="2 and more: the same knee scanned again, half a year later.")] = 1,
     reverse: Annotated[bool, typer.Option("--reverse", help="Number the slices from the other end.")] = False,
 ) -> None:
     """Write one knee examination: fluid sagittal and coronal, T1 coronal, and the truth beside it."""
@@ -62,6 +63,7 @@ def knee(
         extra_series=tuple(extra or []),
         oblique_deg=oblique,
         reverse=reverse,
+        visit=visit,
     )
     study = simulate_to(out, seed, options)
     typer.echo(f"study: {study}\ntruth: {out / TRUTH_FOLDER / 'truth.json'}")

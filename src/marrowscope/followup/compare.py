@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import resources
 from typing import Any
-
-import yaml
 
 from marrowscope.assessment.types import Assessment
 from marrowscope.followup.comparable import limits, obstacles
+from marrowscope.followup.deltas import VOLUME, brightness_of, exam_deltas, ratio_of, volume_of
 from marrowscope.followup.match import Group, match
 from marrowscope.followup.register import BoneTransform, register_bone
-from marrowscope.followup.types import Change, Delta, Fate, LesionChange, Visit
+from marrowscope.followup.sdc import limits_of, passes
+from marrowscope.followup.types import Change, Delta, Fate, LesionChange, Visit, VisitPoint
 from marrowscope.measurement import Measurement
-from marrowscope.scoring.types import Score
 
 MINIMUM_FIT_DICE = 0.8
 """A bone whose registered masks overlap less is not the same bone in the same state: its lesions are not matched."""
@@ -22,33 +19,34 @@ MINIMUM_FIT_DICE = 0.8
 MINIMUM_COVERED = 0.8
 """Share of a bone that both fields of view must hold before its edema is compared."""
 
-NO_CHANGE = "no measurable change"
-UNKNOWN = "change of unknown significance"
-NOT_ASSESSABLE = "not assessable"
-
 
 def compare(prior: Visit, current: Visit) -> Change:
     """What changed from ``prior`` to ``current``.
 
     Sizes are compared only between matching side, site, sequence class, plane, field and coverage; otherwise every
-    difference is ``not_assessable`` with the reason.
+    difference is ``not_assessable`` with the reason. A bone that does not fit or was cut off at one visit is left out
+    of both visits' totals, and said so; where no bone is left, nothing is compared.
     """
     a, b = prior.assessment, current.assessment
     reasons = obstacles(a, b)
     transforms = {} if reasons else _transforms(prior, current)
-    if not reasons:
-        reasons = _poor_fits(prior, transforms)
+    problems = {} if reasons else _poor_fits(prior, current, transforms)
+    if not reasons and not set(transforms) - set(problems):
+        reasons = tuple(problems.values()) or ("no bone was found at both visits",)
     comparable = not reasons
-    lesions = tuple(_lesion_change(g, b) for g in match(prior, current, transforms)) if comparable else ()
-    deltas = (_volume_delta(a, b, reasons), *_score_deltas(a, b, reasons))
+    fitting = {code: t for code, t in transforms.items() if code not in problems}
+    lesions = tuple(_lesion_change(g, b) for g in match(prior, current, fitting)) if comparable else ()
+    deltas = exam_deltas(a, b, frozenset(problems) if comparable else frozenset(), reasons)
+    notes = tuple(f"left out at both visits: {words}" for words in problems.values()) if comparable else ()
     return Change(
         comparable=comparable,
-        reasons=(*reasons, *limits(a, b)),
+        reasons=(*reasons, *notes, *limits(a, b)),
         prior_date=a.provenance.study_date,
         current_date=b.provenance.study_date,
         fits=tuple(t.fit for t in transforms.values()),
         lesions=lesions,
         deltas=deltas,
+        visits=(*earlier_visits(a), VisitPoint(b.provenance.study_date, _total(b), comparable)),
         summary=_summary(comparable, reasons, lesions, deltas),
     )
 
@@ -59,116 +57,53 @@ def _transforms(prior: Visit, current: Visit) -> dict[str, BoneTransform]:
     return {code: t for code, t in found.items() if t is not None}
 
 
-def _poor_fits(prior: Visit, transforms: dict[str, BoneTransform]) -> tuple[str, ...]:
-    """Bones with edema at the prior visit, or all bones, that could not be laid on each other."""
-    needed = {x.bone for x in prior.assessment.edema if x.bone} or set(prior.bones.codes[:1])
-    problems = []
-    for bone in sorted(needed):
+def _poor_fits(prior: Visit, current: Visit, transforms: dict[str, BoneTransform]) -> dict[str, str]:
+    """Bones that cannot be compared, each with why: those with edema at either visit, and every bone registered."""
+    with_edema = {x.bone for v in (prior, current) for x in v.assessment.edema if x.bone}
+    problems = {}
+    for bone in sorted(with_edema | set(transforms)):
+        name = bone.replace("_", " ")
         fit = transforms[bone].fit if bone in transforms else None
         if fit is None or fit.dice_after < MINIMUM_FIT_DICE:
-            problems.append(f"the {bone.replace('_', ' ')} of both visits could not be laid on each other")
+            problems[bone] = f"the {name} of both visits could not be laid on each other"
         elif fit.covered < MINIMUM_COVERED:
-            problems.append(f"only {100 * fit.covered:.0f} % of the {bone.replace('_', ' ')} is in view at both visits")
-    return tuple(problems)
+            problems[bone] = f"only {100 * fit.covered:.0f} % of the {name} is in view at both visits"
+    return problems
 
 
 def _lesion_change(group: Group, current: Assessment) -> LesionChange:
-    before, after = _sum(group.prior), _sum(group.current)
-    ratio = _ratio(before, after)
-    measurable = _passes_volume(before, after, current.site)
-    fate = group.shape
+    before, after = volume_of(group.prior), volume_of(group.current)
+    limits_here = limits_of(VOLUME, current.site)
+    fate, measurable = group.shape, passes(limits_here, before.value, after.value)
     if fate is Fate.PERSISTING and measurable and before.value is not None and after.value is not None:
         fate = Fate.GROWN if after.value > before.value else Fate.SHRUNK
-    place = (*group.current, *group.prior)[0].place
-    codes = tuple(x.code for x in group.prior), tuple(x.code for x in group.current)
-    return LesionChange(fate, *codes, place, before, after, ratio, measurable)
-
-
-def _sum(lesions: tuple[Any, ...]) -> Measurement:
-    volumes = [m for x in lesions if (m := x.measurement("volume")) is not None and m.value is not None]
-    value = sum(m.value for m in volumes)
-    low = sum(m.low if m.low is not None else m.value for m in volumes)
-    high = sum(m.high if m.high is not None else m.value for m in volumes)
-    return Measurement.of("volume", value, "cm3", (low, high), "plausible thresholds")
-
-
-def _ratio(before: Measurement, after: Measurement) -> Measurement:
-    if not before.value or after.value is None:
-        return Measurement.not_assessable("volume_ratio", "1", "nothing to compare with at the prior visit")
-    return Measurement.of("volume_ratio", after.value / before.value, "1")
-
-
-@cache
-def _sdc() -> dict[str, Any]:
-    text = (resources.files("marrowscope.followup") / "data" / "sdc.yaml").read_text(encoding="utf-8")
-    data: dict[str, Any] = yaml.safe_load(text)
-    return data
-
-
-def volume_limit(site: str) -> dict[str, Any] | None:
-    """The smallest detectable change of volume at a site, or None where none is known."""
-    return next((x for x in _sdc()["volume"] if site in x["sites"]), None)
-
-
-def _passes_volume(before: Measurement, after: Measurement, site: str) -> bool | None:
-    """Whether a change of volume passes the site's limit; appearing or vanishing passes the floor or not."""
-    limit = volume_limit(site)
-    if limit is None or before.value is None or after.value is None:
-        return None
-    floor = float(limit.get("floor_cm3", 0.0))
-    if abs(after.value - before.value) <= floor:
-        return False
-    small, large = sorted((before.value, after.value))
-    return bool(small == 0 or large / small > float(limit["factor"]))
-
-
-def _volume_delta(a: Assessment, b: Assessment, reasons: tuple[str, ...]) -> Delta:
-    before, after = _total(a), _total(b)
-    limit = volume_limit(b.site)
-    words = f"factor {limit['factor']:g} ({limit['basis'].strip()})" if limit else "not known at this site"
-    return _delta("edema_volume", before, after, reasons, _passes_volume(before, after, b.site), words)
+    largest = (*group.current, *group.prior)[0]
+    return LesionChange(
+        fate,
+        tuple(x.code for x in group.prior),
+        tuple(x.code for x in group.current),
+        largest.bone,
+        largest.place,
+        before,
+        after,
+        ratio_of("volume", before, after, limits_here),
+        brightness_of(group.prior),
+        brightness_of(group.current),
+        None if fate is Fate.NOT_COMPARABLE else measurable,
+    )
 
 
 def _total(a: Assessment) -> Measurement:
-    missing = Measurement.not_assessable("edema_volume", "cm3", "the visit has no edema volume")
-    return a.total("edema_volume") or missing
+    missing = Measurement.not_assessable(VOLUME, "cm3", "the visit has no edema volume")
+    return a.total(VOLUME) or missing
 
 
-def _score_deltas(a: Assessment, b: Assessment, reasons: tuple[str, ...]) -> tuple[Delta, ...]:
-    earlier = {s.id: s for s in a.scores}
-    return tuple(_score_delta(earlier[s.id], s, reasons) for s in b.scores if s.id in earlier)
-
-
-def _score_delta(before: Score, after: Score, reasons: tuple[str, ...]) -> Delta:
-    limit = next((x for x in _sdc()["scores"] if x["score"] == after.id), None)
-    passes = None
-    if limit is not None and before.total.value is not None and after.total.value is not None:
-        passes = abs(after.total.value - before.total.value) > limit["points"]
-    words = f"{limit['points']:g} points ({limit['basis']})" if limit else "not known for this score"
-    return _delta(after.id, before.total, after.total, reasons, passes, words)
-
-
-def _delta(
-    code: str, before: Measurement, after: Measurement, reasons: tuple[str, ...], passes: bool | None, limit: str
-) -> Delta:
-    if reasons or before.value is None or after.value is None:
-        why = "; ".join(reasons) or before.reason or after.reason
-        missing = Measurement.not_assessable(f"{code}_change", after.unit, why)
-        return Delta(code, before, after, missing, NOT_ASSESSABLE, limit)
-    change = after.value - before.value
-    interval = None
-    if before.low is not None and before.high is not None and after.low is not None and after.high is not None:
-        interval = (after.low - before.high, after.high - before.low)
-    difference = Measurement.of(f"{code}_change", change, after.unit, interval, "plausible thresholds of both visits")
-    return Delta(code, before, after, difference, _verdict(change, passes), limit)
-
-
-def _verdict(change: float, passes: bool | None) -> str:
-    if passes is None:
-        return UNKNOWN if change else NO_CHANGE
-    if not passes:
-        return NO_CHANGE
-    return "increase" if change > 0 else "decrease"
+def earlier_visits(prior: Assessment) -> tuple[VisitPoint, ...]:
+    """The prior's own line of visits, where it was itself compared, else the prior alone."""
+    known: list[dict[str, Any]] = list((prior.change or {}).get("visits", ()))
+    if not known:
+        return (VisitPoint(prior.provenance.study_date, _total(prior)),)
+    return tuple(VisitPoint(v["date"], Measurement.from_dict(dict(v["volume"])), v["comparable"]) for v in known)
 
 
 def _summary(
@@ -179,5 +114,8 @@ def _summary(
     volume = deltas[0]
     counts = {fate: sum(x.fate is fate for x in lesions) for fate in Fate}
     parts = ", ".join(f"{n} {fate.value}" for fate, n in counts.items() if n)
-    before, after = volume.before.value or 0.0, volume.after.value or 0.0
-    return f"Edema volume {before:.1f} cm3 before, {after:.1f} cm3 now: {volume.verdict}. Lesions: {parts or 'none'}."
+    if volume.before.value is None or volume.after.value is None:
+        sizes = f"Edema volume: {volume.difference.reason or volume.verdict}"
+    else:
+        sizes = f"Edema volume {volume.before.value:.1f} cm3 before, {volume.after.value:.1f} cm3 now: {volume.verdict}"
+    return f"{sizes}. Lesions: {parts or 'none'}."

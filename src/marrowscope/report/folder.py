@@ -45,6 +45,7 @@ def report_writers(
     objects: Objects | None,
     also: tuple[str, ...] = (),
     drawn: Mapping[str, Figure] | None = None,
+    beside: Mapping[str, Figure] | None = None,
 ) -> dict[str, FileWriter]:
     """Writers of every rendered part, by part name. Pictures are drawn here, once; files are written when called.
 
@@ -52,10 +53,15 @@ def report_writers(
         assessment: what is reported.
         objects: the objects it was concluded from, edits applied; None for an intake alone.
         drawn: pictures already drawn, when the folder is written again without the images at hand.
+        beside: further pictures, of an earlier visit; the line over all visits is added by itself.
         also: further parts of the folder that others write, as named in :data:`FILE_WORDS`, to be linked.
     """
     view = report_view(assessment)
-    figures = _drawn(assessment, objects) if drawn is None else drawn
+    figures = {
+        **(_drawn(assessment, objects) if drawn is None else drawn),
+        **(beside or {}),
+        **_course(assessment),
+    }
     own = ("report.pdf", "impression.txt", "measurements.csv", "assessment.json", "run.json")
     told = ("patient.html",) if has_leaflet(assessment) else ()
     present = {*own, *told, *also, *(("masks", "figures") if objects is not None or figures else ())}
@@ -80,6 +86,14 @@ def _drawn(assessment: Assessment, objects: Objects | None) -> Mapping[str, Figu
     from marrowscope.report.figures import make_figures
 
     return make_figures(assessment, objects)
+
+
+def _course(assessment: Assessment) -> Mapping[str, Figure]:
+    if not assessment.change:
+        return {}
+    from marrowscope.report.course import course_figure
+
+    return course_figure(assessment.change)
 
 
 def _write(folder: Path, name: str, text: str) -> None:

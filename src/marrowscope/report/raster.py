@@ -130,7 +130,8 @@ def _draw_outline(picture: Image.Image, plane: AnyArray, outline: Outline) -> No
         write(picture, (int(columns.max()) + 2, int(rows.min())), outline.label, "ls")
 
 
-def _font(size: int) -> Any:
+def font(size: int) -> Any:
+    """The one font of every picture, at a size in pixels."""
     return ImageFont.load_default(size)
 
 
@@ -149,7 +150,7 @@ def _letters(picture: Image.Image, letters: tuple[str, str, str, str]) -> None:
 def write(picture: Image.Image, place: tuple[float, float], text: str, anchor: str, size: int = LETTER_PX) -> None:
     """White text with a dark edge, at ``place`` in pixels (``anchor`` as Pillow's)."""
     draw = ImageDraw.Draw(picture)
-    draw.text(place, text, fill=INK, font=_font(size), anchor=anchor, stroke_width=2, stroke_fill=HALO)
+    draw.text(place, text, fill=INK, font=font(size), anchor=anchor, stroke_width=2, stroke_fill=HALO)
 
 
 def scale_bar_mm(width_mm: float) -> int:

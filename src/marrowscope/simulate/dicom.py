@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,10 @@ from marrowscope.simulate.tissues import PROTON_MHZ_PER_T
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-FIRST_DAY = "20250101"
-"""Every examination carries this date; time of day follows from the seed. A clock would change the bytes."""
+FIRST_DAY = date(2025, 1, 1)
+"""Every first visit carries this date; time of day follows from the seed. A clock would change the bytes."""
+
+DAYS_BETWEEN_VISITS = 182
 
 DECIMALS = 6
 """Digits after the point in positions (mm) and cosines; a DICOM decimal string holds 16 characters."""
@@ -94,7 +97,8 @@ def _frame(study: SimulatedStudy, series: SimulatedSeries, identity: str, k: int
 
 def _patient(study: SimulatedStudy) -> dict[str, Any]:
     minute = f"{8 + study.seed % 9:02d}{study.seed % 60:02d}"
-    born = int(FIRST_DAY[:4]) - study.person.age_years
+    born = FIRST_DAY.year - study.person.age_years
+    day = (FIRST_DAY + timedelta(days=DAYS_BETWEEN_VISITS * (study.visit - 1))).strftime("%Y%m%d")
     return {
         "SpecificCharacterSet": "ISO_IR 192",
         "PatientName": f"Phantom^Knee {study.seed}",
@@ -103,12 +107,12 @@ def _patient(study: SimulatedStudy) -> dict[str, Any]:
         "PatientSex": "O",
         "PatientAge": f"{study.person.age_years:03d}Y",
         "PatientWeight": "75",
-        "StudyDate": FIRST_DAY, "SeriesDate": FIRST_DAY, "AcquisitionDate": FIRST_DAY, "ContentDate": FIRST_DAY,
+        "StudyDate": day, "SeriesDate": day, "AcquisitionDate": day, "ContentDate": day,
         "StudyTime": f"{minute}00", "SeriesTime": f"{minute}00", "AcquisitionTime": f"{minute}00",
         "ContentTime": f"{minute}00",
         "AccessionNumber": f"{study.seed % 10**8:08d}",
         "ReferringPhysicianName": "",
-        "StudyID": "1",
+        "StudyID": f"{study.visit}",
         "StudyDescription": "MRI KNEE " + study.person.side.upper(),
     }  # fmt: skip
 

@@ -17,7 +17,7 @@ from marrowscope.simulate.sampling import truth_mask
 from marrowscope.simulate.scanner import Image, Imperfections, acquire
 from marrowscope.simulate.signal import Float32Array, Suppression
 from marrowscope.simulate.tissues import TissueTable, load_tissues
-from marrowscope.volume import Volume
+from marrowscope.volume import FloatArray, Volume
 
 BONE_LABELS = {"femur": 1, "tibia": 2, "patella": 3, "fibula": 4}
 """Labels of the truth bone masks."""
@@ -30,6 +30,9 @@ LARGEST_VALUE = 4095
 
 SAGITTAL_CENTRE, CORONAL_CENTRE = (0.0, 1.0, 2.0), (0.0, -3.0, 2.0)
 """Where an operator puts the middle of the stacks, mm from the middle of the joint (LPS)."""
+
+VISIT_SHIFT_MM, VISIT_TILT_DEG = (3.0, 3.0, 2.0), 3.0
+"""How far (standard deviations) the stacks of a later visit lie from the first one's: an operator plans by hand."""
 
 MOTION_PX = 1.6
 """Peak displacement of the motion fault in pixels: ghosts that a reader would reject or repeat (judgement)."""
@@ -105,6 +108,7 @@ class SimulatedStudy:
         person: whose knee.
         series: in the order they were run.
         truth: what is really there.
+        visit: the first, or a later one of the same knee.
     """
 
     seed: int
@@ -112,6 +116,7 @@ class SimulatedStudy:
     person: Person
     series: tuple[SimulatedSeries, ...]
     truth: Truth
+    visit: int = 1
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,8 @@ class KneeOptions:
         extra_series: further series of the protocol file.
         oblique_deg: turns all stacks about the patient's long axis and then left-right axis.
         reverse: number slices from the other end.
+        visit: 2 and more scan the same knee again, half a year later each: other noise and shim, slices planned anew.
+            Lesions keep place and shape as far as their volumes do; list those that come or go last.
         voxel_mm: step of the fine grid; the default is what truth is counted on, coarser is for quick trials.
 
     Raises:
@@ -147,6 +154,7 @@ class KneeOptions:
     extra_series: tuple[str, ...] = ()
     oblique_deg: float = 0.0
     reverse: bool = False
+    visit: int = 1
     voxel_mm: float = VOXEL_MM
 
     def __post_init__(self) -> None:
@@ -225,6 +233,8 @@ def knee(seed: int, options: KneeOptions | None = None, table: TissueTable | Non
     options = options or KneeOptions()
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(6)]
     person_rng, shape_rng, marrow_rng, lesion_rng, table_rng, scan_rng = streams
+    if options.visit > 1:
+        scan_rng = np.random.default_rng([seed, options.visit])
     person = random_person(person_rng, options)
     mimics = options.mimics if options.mimics is not None else random_mimics(person_rng, person.age_years)
     requests = options.lesions if options.lesions is not None else random_lesions(lesion_rng)
@@ -237,7 +247,8 @@ def knee(seed: int, options: KneeOptions | None = None, table: TissueTable | Non
     anatomy = replace(anatomy, tissues=anatomy.tissues.with_layers(*layers))
     truth = Truth(_bone_labels(anatomy), anatomy.tissues.grid.with_array(lesions), listed, options.faults, mimics)
     implants = tuple(_implant(anatomy, screw) for screw in hardware)
-    return SimulatedStudy(seed, options.field_t, person, _scan(anatomy, table, options, implants, scan_rng), truth)
+    series = _scan(anatomy, table, options, implants, scan_rng)
+    return SimulatedStudy(seed, options.field_t, person, series, truth, options.visit)
 
 
 def varied(table: TissueTable, rng: Generator) -> TissueTable:
@@ -268,10 +279,11 @@ def _scan(
 ) -> tuple[SimulatedSeries, ...]:
     """Run every series of the study, each with its own share of the chance."""
     names = options.series
+    plan = _replanned(rng) if options.visit > 1 else (np.zeros(3), np.eye(3))
     series: list[SimulatedSeries] = []
     for name, stream in zip(names, rng.spawn(len(names)), strict=True):
         protocol = load_protocol(name, options.field_t)
-        grid = _planned(protocol, anatomy, options)
+        grid = _planned(protocol, anatomy, options, plan)
         dixon = protocol.sequence.suppression is Suppression.DIXON
         for image in tuple(Image)[1:] if dixon else (Image.SUM,):
             shown = acquire(
@@ -283,13 +295,23 @@ def _scan(
     return tuple(series)
 
 
-def _planned(protocol: SeriesProtocol, anatomy: Anatomy, options: KneeOptions) -> Volume:
+def _replanned(rng: Generator) -> tuple[FloatArray, FloatArray]:
+    """Shift in mm and rotation of all stacks of a later visit."""
+    from scipy.spatial.transform import Rotation
+
+    turn = Rotation.from_euler("xyz", rng.normal(0, VISIT_TILT_DEG, 3), degrees=True).as_matrix()
+    return rng.normal(0, VISIT_SHIFT_MM), np.asarray(turn)
+
+
+def _planned(
+    protocol: SeriesProtocol, anatomy: Anatomy, options: KneeOptions, plan: tuple[FloatArray, FloatArray]
+) -> Volume:
     from scipy.spatial.transform import Rotation
 
     centre = CORONAL_CENTRE if protocol.plane == "coronal" else SAGITTAL_CENTRE
     turn = Rotation.from_euler("zx", [options.oblique_deg, options.oblique_deg / 2], degrees=True).as_matrix()
-    rotation = turn if options.oblique_deg else None
-    return protocol.grid(np.array(centre) + anatomy.person.offset_mm, rotation, reverse=options.reverse)
+    rotation = plan[1] @ turn if options.oblique_deg or options.visit > 1 else None
+    return protocol.grid(np.array(centre) + anatomy.person.offset_mm + plan[0], rotation, reverse=options.reverse)
 
 
 def _imperfections(protocol: SeriesProtocol, options: KneeOptions, implants: tuple[Implant, ...]) -> Imperfections:
