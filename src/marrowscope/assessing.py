@@ -88,7 +88,7 @@ def assess_to(request: AssessRequest, out: Path, progress: Progress = silent, pr
         write_inspection(out, study, refusal)
         raise
     clock("writing", 0, 1)
-    write_results(out, assessed, request.to_dict(), clock.seconds, _beside(prior, assessed))
+    write_results(out, assessed, request.to_dict(), clock.seconds, beside=_beside(prior, assessed))
     clock("writing", 1, 1)
     return ExitCode.PARTLY_NOT_ASSESSABLE if assessed.assessment.not_assessed else ExitCode.DONE
 
