@@ -15,10 +15,11 @@ from marrowscope.measurement import Severity
 from marrowscope.study import FatSuppression, PatientFacts, Sequence, Study, read_study
 from marrowscope.study.qc.dixon import check_swap
 from marrowscope.study.qc.extent import check_coverage, check_maturity
-from marrowscope.study.qc.metal import check_metal
+from marrowscope.study.qc.metal import MARGIN_MM, check_metal, find_metal
 from marrowscope.study.qc.noise import check_motion, check_snr
 from marrowscope.study.qc.slices import Slices, coarse
 from marrowscope.study.qc.suppression import check_suppression
+from marrowscope.study.qc.voids import boxes_of, near
 from marrowscope.volume import Volume
 from needs import shared_root
 
@@ -156,9 +157,35 @@ def test_a_screw_is_seen_and_a_vessel_is_not() -> None:
     base = limb(fat=200.0, muscle=60.0)
     array = base.array.copy()
     array[74:86, 74:86, 4:8] = 1.0
-    assert check_metal(coarse(base.with_array(array)), "x").severity is Severity.OK
+    assert metal_verdict(base.with_array(array)) is Severity.OK
     array[86:89, 72:88, 4:8] = 420.0
-    assert check_metal(coarse(base.with_array(array)), "x").severity is Severity.WARNING
+    assert metal_verdict(base.with_array(array)) is Severity.WARNING
+
+
+def metal_verdict(volume: Volume) -> Severity:
+    return check_metal(find_metal(coarse(volume)), "x").severity
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_void_and_its_margin_are_left_out_of_another_series_slice_by_slice(turned: bool) -> None:
+    base = limb(fat=200.0, muscle=60.0)
+    array = base.array.copy()
+    array[74:86, 74:86, 4:8] = 1.0
+    array[86:89, 72:88, 4:8] = 420.0
+    t1 = base.with_array(array)
+    plain, grid = coarse(t1), coarse(t1)
+    found = find_metal(plain)
+    assert found
+    fluid = Volume(np.zeros((160, 12, 160) if turned else (160, 160, 12), np.float32), base.affine)
+    if turned:  # a stack across the first: its slices run along y
+        fluid = Volume(fluid.array, base.affine[:, [0, 2, 1, 3]], slice_axis=2)
+    mask = near(boxes_of(found, grid, t1), fluid, MARGIN_MM)
+    world = [fluid.to_world(index) for index in np.argwhere(mask)]
+    low, high = np.min(world, axis=0), np.max(world, axis=0)
+    reach = MARGIN_MM + 8
+    assert np.all(low >= np.array([74, 74, 16]) - reach) and np.all(high <= np.array([86, 86, 28]) + reach)
+    assert mask[tuple(np.round(np.linalg.inv(fluid.affine) @ np.array([80, 80, 24, 1])).astype(int)[:3])]
+    assert 0 < mask.mean() < 0.05
 
 
 def test_noise_lowers_the_signal_to_noise_verdict() -> None:

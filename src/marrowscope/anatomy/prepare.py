@@ -87,10 +87,12 @@ def _missing_t1(companions: dict[Role, Companion]) -> tuple[QcCheck, ...]:
 
 
 def _unusable(fluid: Series) -> BoolArray:
-    """Slices that a check of severity WARNING names as not to be sized on (failed suppression, metal)."""
+    """What is not to be sized on: slices whose fat suppression failed, metal voids with their margin."""
     mask = np.zeros(fluid.volume.shape, dtype=bool)
+    if fluid.left_out is not None:
+        mask |= fluid.left_out
     for check in fluid.qc:
-        if check.severity is Severity.WARNING and check.code in {"fat_suppression", "metal"}:
+        if check.severity is Severity.WARNING and check.code == "fat_suppression":
             for index in check.slices:
                 mask[(slice(None),) * fluid.volume.slice_axis + (index,)] = True
     return mask

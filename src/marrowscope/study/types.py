@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from marrowscope.measurement import QcCheck, Severity
-from marrowscope.volume import FloatArray, Volume
+from marrowscope.volume import AnyArray, FloatArray, Volume
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -186,6 +186,7 @@ class Series:
         volume: (i = column, j = row, k = slice) for DICOM; the file's own axes for NIfTI.
         source: where the voxels came from.
         qc: quality checks on header and pixels.
+        left_out: bool, the volume's shape: voxels not to be sized on (a metal void and its margin); None for none.
     """
 
     uid: str
@@ -198,6 +199,7 @@ class Series:
     volume: Volume
     source: SourceFrames | NiftiSource | None = None
     qc: tuple[QcCheck, ...] = ()
+    left_out: AnyArray | None = field(default=None, repr=False)
 
     @property
     def plane(self) -> str:

@@ -10,6 +10,9 @@ from marrowscope.study.qc.thresholds import threshold
 from marrowscope.study.types import PatientFacts, Sequence
 from marrowscope.volume import Volume
 
+_UNKNOWN_MATURITY = "skeletal maturity unknown: the study gives no age"
+_UNKNOWN_CONSEQUENCE = "no adult skeleton is confirmed: look for open growth plates before using adult scores"
+
 
 def check_coverage(volume: Volume, sequence: Sequence, slices: Slices, first_instance: int | None) -> QcCheck:
     """Extent across slices, gaps between them, empty slices, and slices that seem to be missing at an end."""
@@ -39,9 +42,7 @@ def check_maturity(patient: PatientFacts) -> QcCheck:
     age = patient.age_years
     if age is None:
         value = Measurement.not_assessable("age", "a", "the study gives no age")
-        return QcCheck(
-            "maturity", Severity.NOTE, "age not known", "adult models and scores are assumed to apply", value
-        )
+        return QcCheck("maturity", Severity.NOTE, _UNKNOWN_MATURITY, _UNKNOWN_CONSEQUENCE, value)
     value = Measurement.of("age", age, "a")
     if age < threshold("maturity", "adult_years"):
         text, why = f"{age:.0f} years old: growth plates open", "adult models and scores step back"

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
 from marrowscope.measurement import QcCheck, Severity
 from marrowscope.study.qc.dixon import check_swap
 from marrowscope.study.qc.extent import check_coverage, check_maturity
-from marrowscope.study.qc.metal import check_metal
+from marrowscope.study.qc.metal import MARGIN_MM, Void, check_metal, find_metal
 from marrowscope.study.qc.noise import check_motion, check_snr
 from marrowscope.study.qc.slices import Slices, coarse
 from marrowscope.study.qc.suppression import check_suppression
+from marrowscope.study.qc.voids import boxes_of, near
 from marrowscope.study.types import Guess, NiftiSource, PatientFacts, Role, SequenceClass, Series, SourceFrames
 from marrowscope.volume import resample
 
@@ -46,7 +49,8 @@ def judge(
     plain = [s for role in _UNSUPPRESSED for s in series if s.role is role][:_MOST_UNSUPPRESSED]
     wanted = {s.uid for s in (*plain, *(s for s in series if s.role is Role.FLUID))}
     grids = {s.uid: replace(coarse(s.volume), trunk=trunk) for s in series if s.uid in wanted}
-    metal = {s.uid: check_metal(grids[s.uid], _name(s)) for s in plain}
+    voids = {s.uid: find_metal(grids[s.uid]) for s in plain}
+    metal = {s.uid: check_metal(voids[s.uid], _name(s)) for s in plain}
     judged = []
     for one in series:
         grid = grids.get(one.uid)
@@ -56,11 +60,12 @@ def judge(
         first = (first_instances or {}).get(one.uid)
         checks = [check_coverage(one.volume, one.sequence, grid, first), check_snr(one.volume, grid)]
         if one.role is Role.FLUID:
-            checks += _fluid_checks(one, series, grids, patient)
-            checks.append(_worst_metal(metal))
+            seen = _without_metal(one, series, grids, voids)
+            checks += [*_fluid_checks(one, series, grids, patient), _metal_on(seen, _worst_metal(metal))]
         else:
+            seen = one
             checks.append(metal[one.uid])
-        judged.append(replace(one, qc=(*one.qc, *checks)))
+        judged.append(replace(seen, qc=(*one.qc, *checks)))
     return tuple(judged)
 
 
@@ -99,6 +104,33 @@ def _worst_metal(metal: Mapping[str, QcCheck]) -> QcCheck:
         text = "metal not judged: it needs a series without fat suppression"
         return QcCheck("metal", Severity.NOTE, text, "look for voids yourself")
     return replace(min(metal.values(), key=lambda check: order.index(check.severity)), slices=())
+
+
+def _without_metal(
+    fluid: Series,
+    series: tuple[Series, ...],
+    grids: Mapping[str, Slices],
+    voids: Mapping[str, tuple[Void, ...] | None],
+) -> Series:
+    """The fluid series with the voxels near a void left out, for voids of series in its frame of reference."""
+    found = [
+        box
+        for other in series
+        if (there := voids.get(other.uid)) and _same_frame(fluid, other)
+        for box in boxes_of(there, grids[other.uid], other.volume)
+    ]
+    return replace(fluid, left_out=near(found, fluid.volume, MARGIN_MM)) if found else fluid
+
+
+def _metal_on(fluid: Series, worst: QcCheck) -> QcCheck:
+    """The verdict with the fluid series' own slices, or with the word that the place is not known."""
+    if worst.severity is not Severity.WARNING:
+        return worst
+    if fluid.left_out is None:
+        return replace(worst, consequence="where it lies on this series is not known: no part of it is left out")
+    across = tuple(a for a in range(3) if a != fluid.volume.slice_axis)
+    slices = tuple(int(k) for k in np.flatnonzero(fluid.left_out.any(axis=across)))
+    return replace(worst, slices=slices)
 
 
 def _t1_on(fluid: Series, series: tuple[Series, ...], grids: Mapping[str, Slices]) -> Slices | None:
