@@ -66,7 +66,7 @@ def edit_results(
     if not new:
         raise UsageError("a correction that changes nothing", "something to add, remove, accept or reject")
     progress("conclusions", 0, 1)
-    assessment = _status(was, conclude(objects, _intake(was), visit, (*was.edits, *new)))
+    assessment = amended_after(was, conclude(objects, _intake(was), visit, (*was.edits, *new)))
     progress("conclusions", 1, 1)
     write_results(folder, Assessed(assessment, objects), earlier=old)
     return Corrected(was, assessment)
@@ -109,7 +109,7 @@ def _prior(was: Assessment, prior: Path | None) -> Visit | None:
     return None
 
 
-def _status(was: Assessment, now: Assessment) -> Assessment:
+def amended_after(was: Assessment, now: Assessment) -> Assessment:
     """After a release whatever follows is an amendment that nobody signed yet."""
     from marrowscope.assessment.impression import impression_of
     from marrowscope.assessment.types import ReleaseStatus

@@ -39,7 +39,7 @@ def check_kinds(results: Results, kinds: tuple[str, ...]) -> None:
     unknown = sorted(set(kinds) - {*DICOM_KINDS, "fhir"})
     if unknown or not kinds:
         raise UsageError(f"--to {','.join(unknown) or '(nothing)'}", f"some of {', '.join((*DICOM_KINDS, 'fhir'))}")
-    unsigned = [k for k in kinds if k in RELEASED_KINDS] if not results.assessment.released_by else []
+    unsigned = [k for k in kinds if k in RELEASED_KINDS] if not results.assessment.signed else []
     if unsigned:
         raise UsageError(
             f"a preliminary result asked for as {', '.join(unsigned)}",

@@ -210,6 +210,11 @@ class Assessment:
         """The edema lesions that nobody rejected."""
         return tuple(x for x in self.lesions if x.kind is LesionKind.EDEMA and x.verdict is not Verdict.REJECTED)
 
+    @property
+    def signed(self) -> bool:
+        """Whether a named person stands behind it as it is; an amendment waits for a signature of its own."""
+        return bool(self.released_by.strip()) and self.status is not ReleaseStatus.PRELIMINARY
+
     def total(self, code: str) -> Measurement | None:
         """The exam-wide measurement of that code."""
         return next((m for m in self.totals if m.code == code), None)

@@ -41,7 +41,7 @@ def write_pdf(assessment: Assessment, source: Source, pdf: bytes) -> Dataset:
     ds.AcquisitionDateTime = ""
     ds.DocumentTitle = "Bone marrow report"
     ds.ConceptNameCodeSequence = [codes.make("LN", "18748-4", "Diagnostic imaging study")]
-    ds.VerificationFlag = "VERIFIED" if assessment.released_by else "UNVERIFIED"
+    ds.VerificationFlag = "VERIFIED" if assessment.signed else "UNVERIFIED"
     ds.MIMETypeOfEncapsulatedDocument = "application/pdf"
     ds.EncapsulatedDocumentLength = len(pdf)
     ds.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)

@@ -61,7 +61,7 @@ def make_bundle(assessment: Assessment) -> dict[str, Any]:
     risks = fhir_reasoning.risks(book, assessment, subject, author)
     plan = fhir_reasoning.care_plan(book, assessment, subject)
     document = book.add("DocumentReference", "document", status="current",
-                        docStatus="final" if assessment.released_by else "preliminary", **subject,
+                        docStatus="final" if assessment.signed else "preliminary", **subject,
                         content=[{"attachment": {"contentType": "application/pdf", "url": "../report.pdf",
                                                  "title": "Bone marrow report"}}])  # fmt: skip
     report = _report(book, assessment, subject, study, observations)
@@ -93,7 +93,7 @@ class _Book:
 
 def status_of(a: Assessment) -> str:
     """Status of report and observations."""
-    return SIGNED_STATUS[a.status] if a.released_by else "preliminary"
+    return SIGNED_STATUS[a.status] if a.signed else "preliminary"
 
 
 def concept(scheme: str, code: str, text: str) -> dict[str, Any]:
@@ -225,6 +225,6 @@ def _recorded(a: Assessment) -> str:
 def _agents(a: Assessment, device: dict[str, str]) -> list[dict[str, Any]]:
     role = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
     agents: list[dict[str, Any]] = [{"type": {"coding": [{"system": role, "code": "assembler"}]}, "who": device}]
-    if a.released_by:
+    if a.signed:
         agents.append({"type": {"coding": [{"system": role, "code": "verifier"}]}, "who": {"display": a.released_by}})
     return agents

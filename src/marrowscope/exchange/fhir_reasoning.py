@@ -38,7 +38,7 @@ def risks(book: Book, a: Assessment, subject: Mapping[str, Any], author: dict[st
     reasoning = _reasoning(a)
     if reasoning is None:
         return []
-    status = "final" if a.released_by else "preliminary"
+    status = "final" if a.signed else "preliminary"
     base = {**subject, "status": status, "performer": author}
     predictions = [
         {"outcome": {"text": row.label}, "probabilityDecimal": round(row.probability, PROBABILITY_DIGITS)}
@@ -74,7 +74,7 @@ def care_plan(book: Book, a: Assessment, subject: Mapping[str, Any]) -> list[dic
     lines = [f"Test: {t.label} ({t.urgency.value})" for t in plan.tests if not t.done]
     lines += [f"Option: {c.label}{' (off-label)' if c.off_label else ''}" for c in plan.care]
     activities = [{"detail": {"status": "not-started", "description": text}} for text in lines]
-    status = "active" if a.released_by else "draft"
+    status = "active" if a.signed else "draft"
     made = book.add("CarePlan", "plan", status=status, intent="proposal", title="Options for a clinician to decide on",
                     activity=activities, **subject)  # fmt: skip
     return [made]

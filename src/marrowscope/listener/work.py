@@ -11,7 +11,8 @@ from marrowscope.jobs import JobContext, Payload
 
 ASSESS, SEND = "listener_assess", "listener_send"
 KINDS = {ASSESS: "marrowscope.listener.work:assess_study", SEND: "marrowscope.listener.work:send_drafts"}
-LANE = "listener"
+LANE, SEND_LANE = "listener", "listener_send"
+"""Sending has a lane of its own: a draft does not wait behind the next assessment."""
 
 
 def assess_study(payload: Payload, context: JobContext) -> Mapping[str, Any]:
