@@ -106,6 +106,14 @@ def test_uids_are_hashes_and_the_source_is_named(vendor: tuple[Assessed, Source]
     assert named <= known
 
 
+def test_the_same_result_is_the_same_bytes(vendor: tuple[Assessed, Source], tmp_path: Path) -> None:
+    first, again = objects_of(*vendor), objects_of(*vendor)
+    for kind, ds in first.items():
+        for name, made in (("first", ds), ("again", again[kind])):
+            made.save_as(tmp_path / name, enforce_file_format=True)
+        assert (tmp_path / "first").read_bytes() == (tmp_path / "again").read_bytes(), kind
+
+
 def test_derived_uids_differ_with_every_part() -> None:
     assert len({derived_uid("a", "b"), derived_uid("ab"), derived_uid("a", "c"), derived_uid("a\x1fb", "")}) == 4
 

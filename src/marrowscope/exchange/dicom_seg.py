@@ -110,13 +110,18 @@ def write_seg(assessment: Assessment, masks: Mapping[str, LabelMap], source: Sou
         series_description="marrowscope segmentation (draft)",
     )
     _true_frame_numbers(seg, source)
+    _fixed_dimensions(seg, derived_uid("dimensions", *identity(assessment)))
     fixed_dates(seg, source)
     return seg
 
 
 def _pixels(found: list[Segment]) -> npt.NDArray[np.uint8]:
     """(k, row, column, segment) from masks indexed (column, row, k)."""
-    return np.stack([np.transpose(s.mask, (2, 1, 0)) for s in found], axis=-1).astype(np.uint8)
+    column, row, k = found[0].mask.shape
+    pixels = np.empty((len(found), k, row, column), dtype=np.uint8)  # a segment's voxels lie together: read one by one
+    for place, segment in zip(pixels, found, strict=True):
+        place[...] = np.transpose(segment.mask, (2, 1, 0))
+    return np.moveaxis(pixels, 0, -1)
 
 
 def _description(number: int, segment: Segment, assessment: Assessment) -> SegmentDescription:
@@ -172,6 +177,12 @@ def _true_frame_numbers(seg: Segmentation, source: Source) -> None:
                 image.ReferencedFrameNumber = true[int(image.ReferencedFrameNumber) - 1]
 
 
+def _fixed_dimensions(seg: Segmentation, uid: str) -> None:
+    """highdicom draws the Dimension Organization UID at random; the same result is the same bytes."""
+    for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
+        item.DimensionOrganizationUID = uid
+
+
 def fixed_dates(made: Dataset, source: Source) -> None:
     """Content times become the study's own, so that the same result is the same bytes."""
     date = str(source.header.get("StudyDate", "") or "") or UNKNOWN_DATE
@@ -182,3 +193,5 @@ def fixed_dates(made: Dataset, source: Source) -> None:
     for keyword in ("ContentTime", "InstanceCreationTime", "SeriesTime", "PresentationCreationTime"):
         if keyword in made:
             setattr(made, keyword, time)
+    for equipment in made.get("ContributingEquipmentSequence", ()):
+        equipment.ContributionDateTime = date + time
