@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ class LabelMap:
     names: Mapping[int, str]
 
     def __post_init__(self) -> None:
-        unnamed = set(np.unique(self.volume.array).tolist()) - {0} - set(self.names)
+        unnamed = values_in(self.volume.array) - {0} - set(self.names)
         if unnamed:
             raise GeometryError(f"labels without a name: {sorted(unnamed)[:5]}", "a code for every label value")
 
@@ -70,4 +70,26 @@ class LabelMap:
             return np.asarray(self.volume.array > 0)
         wanted = {codes} if isinstance(codes, str) else set(codes)
         labels = [k for k, name in self.names.items() if name in wanted]
+        if len(labels) == 1:
+            return np.asarray(self.volume.array == labels[0])
         return np.isin(self.volume.array, labels)
+
+
+def values_in(labels: npt.NDArray[Any]) -> set[int]:
+    """The values that occur in an integer array; counted where they are small, for sorting a volume costs more."""
+    if labels.dtype not in (np.uint8, np.uint16):
+        return set(np.unique(labels).tolist())
+    return set(np.flatnonzero(np.bincount(labels.ravel(order="K"))).tolist())
+
+
+def box_around(mask: BoolArray, margin: int) -> tuple[slice, ...]:
+    """The smallest box that holds a mask with at least one voxel, widened by ``margin`` inside the array.
+
+    What lies beyond a margin of one is farther from every voxel of the mask than the margin is, so a distance to the
+    background, an erosion or a dilation inside the box equals the one over the whole array.
+    """
+    box = []
+    for axis, count in enumerate(mask.shape):
+        where = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
+        box.append(slice(max(0, int(where[0]) - margin), min(count, int(where[-1]) + 1 + margin)))
+    return tuple(box)

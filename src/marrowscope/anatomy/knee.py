@@ -13,7 +13,7 @@ from marrowscope.anatomy.knee_regions import subregions
 from marrowscope.anatomy.knee_side import lateral_direction
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.errors import GeometryError
-from marrowscope.labelmap import BoolArray, LabelMap
+from marrowscope.labelmap import BoolArray, LabelMap, box_around
 from marrowscope.measurement import Measurement, QcCheck, Severity
 from marrowscope.volume import AnyArray, Volume
 
@@ -103,9 +103,10 @@ def within(mask: BoolArray, grid: Volume, depth_mm: float) -> BoolArray:
     for n in range(mask.shape[grid.slice_axis]):
         where = (slice(None),) * grid.slice_axis + (n,)
         if mask[where].any():
-            padded = np.pad(mask[where], 1, mode="edge")
+            box = box_around(mask[where], 1)
+            padded = np.pad(mask[where][box], 1, mode="edge")
             depth = ndimage.distance_transform_edt(padded, sampling=spacing)
-            out[where] = np.asarray(depth)[1:-1, 1:-1] > depth_mm
+            out[where][box] = np.asarray(depth)[1:-1, 1:-1] > depth_mm
     return out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,7 @@ def look(image: Volume) -> Chances:
         GeometryError: slices so oblique that rows and columns have no direction.
         ModelError: the model's file is missing or altered.
     """
-    from marrowscope.inference.session import load_model
+    from marrowscope.inference.session import load_model, thread_count
     from marrowscope.inference.slices import canonical_slices, onto_grid
 
     model = load_model(MODEL)
@@ -69,14 +70,14 @@ def look(image: Volume) -> Chances:
     height, width, _ = stack.grid.shape
     chance = answer(model, scaled(stack.array, stack.array[:, :height, :width]))
     blended = ndimage.gaussian_filter1d(chance, BETWEEN_SLICES, axis=0, truncate=3)
-    fields = [onto_grid(stack, blended[:, channel]) for channel in range(len(BONES) + 1)]
-    bones = np.stack(fields)
-    return Chances(
-        bones.argmax(axis=0).astype(np.uint8),
-        bones.max(axis=0),
-        onto_grid(stack, chance[:, len(BONES) + 1]),
-        model.card.id,
-    )
+    shown = [*(blended[:, channel] for channel in range(len(BONES) + 1)), chance[:, len(BONES) + 1]]
+    with ThreadPoolExecutor(thread_count()) as pool:  # the filters run without the interpreter lock
+        *fields, edema = pool.map(lambda field: onto_grid(stack, field), shown)
+    label, sure = np.zeros(fields[0].shape, dtype=np.uint8), fields[0]
+    for number, field in enumerate(fields[1:], start=1):
+        more = field > sure
+        label, sure = np.where(more, np.uint8(number), label), np.where(more, field, sure)
+    return Chances(label, sure, edema, model.card.id)
 
 
 def contract_for(contract: InputContract, plane: str) -> InputContract:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from marrowscope.anatomy.align import align
@@ -33,8 +35,10 @@ def prepare_exam(study: Study, site: str | None, side: str | None, progress: Pro
     require_fluid(study)  # with nothing to size, say so before asking for a site
     name = _site(study, site)
     fluid = require_fluid(study, load_site(name).preferred_planes[0])
-    companions = _companions(study, fluid, progress)
-    image = corrected(fluid.volume)
+    with ThreadPoolExecutor(1) as beside:  # SimpleITK computes without the interpreter lock; each filter on one thread
+        shading = beside.submit(corrected, fluid.volume)
+        companions = _companions(study, fluid, progress)
+        image = shading.result()
     unusable = _unusable(fluid)
     qc = (*fluid.qc, *(_registration_check(c) for c in companions.values()), *_missing_t1(companions))
     chosen_side = side or study.side.value or ""

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from marrowscope.anatomy.types import Anatomy, Exam
-from marrowscope.labelmap import BoolArray, LabelMap
+from marrowscope.labelmap import BoolArray, LabelMap, box_around
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import Reference
 from marrowscope.robust import half_sample_mode, otsu
@@ -55,7 +55,11 @@ def interior_marrow(exam: Exam, anatomy: Anatomy) -> BoolArray:
     marrow = anatomy.bones.mask() & ~exam.unusable
     spacing = np.array(exam.image.spacing)
     spacing[exam.image.slice_axis] = 1e3  # depth is judged inside the slice: slices are millimetres apart
-    depth = ndimage.distance_transform_edt(anatomy.bones.mask(), sampling=spacing)
+    bones = anatomy.bones.mask()
+    depth = np.zeros(bones.shape)
+    if bones.any():
+        box = box_around(bones, 1)
+        depth[box] = ndimage.distance_transform_edt(bones[box], sampling=spacing)
     for limit in (setting("reference", "interior_mm"), 0.0):
         interior = np.asarray(marrow & (depth > limit))
         if interior.sum() >= setting("reference", "minimum_voxels"):

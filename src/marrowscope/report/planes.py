@@ -78,7 +78,7 @@ def edge_letters(direction: FloatArray) -> str:
 
 def slice_picture(array: AnyArray, layout: Layout, index: int) -> AnyArray:
     """One slice as a 2-D array, rows from the top down and columns from left to right of the picture."""
-    plane = np.take(array, index, axis=layout.slice_axis)
+    plane = array[(slice(None),) * layout.slice_axis + (index,)]
     if layout.row_axis > layout.column_axis:
         plane = plane.T
     rows = slice(None, None, -1) if layout.flip_rows else slice(None)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from marrowscope.labelmap import box_around
 from marrowscope.report.planes import Layout, slice_picture
 
 if TYPE_CHECKING:
@@ -118,16 +119,23 @@ def _draw_outline(picture: Image.Image, plane: AnyArray, outline: Outline) -> No
     from scipy import ndimage
 
     large = Image.fromarray(plane.astype(np.uint8) * 255).resize(picture.size, Image.Resampling.NEAREST)
-    inside = np.asarray(large) > 0
-    ring = ndimage.binary_dilation(inside, iterations=outline.width) & ~inside
-    seam = ndimage.binary_dilation(inside, iterations=outline.width + 1) & ~inside & ~ring
-    pixels = np.array(picture)
+    whole = np.asarray(large) > 0
+    if not whole.any():
+        return
+    box = box_around(whole, outline.width + 1)
+    inside = whole[box]
+    thick = ndimage.binary_dilation(inside, iterations=outline.width)
+    ring = thick & ~inside
+    seam = ndimage.binary_dilation(thick) & ~thick
+    top, left = box[0].start, box[1].start
+    corner = (left, top, box[1].stop, box[0].stop)
+    pixels = np.array(picture.crop(corner))
     pixels[seam] = pixels[seam] // 3
     pixels[ring] = outline.colour
-    picture.paste(Image.fromarray(pixels))
+    picture.paste(Image.fromarray(pixels), (left, top))
     if outline.label:
         rows, columns = np.nonzero(ring)
-        write(picture, (int(columns.max()) + 2, int(rows.min())), outline.label, "ls")
+        write(picture, (left + int(columns.max()) + 2, top + int(rows.min())), outline.label, "ls")
 
 
 def font(size: int) -> Any:

@@ -123,11 +123,11 @@ def make_scene(
     axis = grid.slice_axis
     slices = []
     for k in range(grid.shape[axis]):
+        here = (slice(None),) * axis + (k,)
         for side in SIDES:
-            quadrants = {q: np.take(regions[f"{side}_{q}"], k, axis) for q in QUADRANTS}
-            height = _height(np.take(joint[side], k, axis), grid)
-            planes = [np.take(a, k, axis) for a in (edema, depth_mm, brightness)]
-            slices.append(JointSlice(k, side, height, quadrants, planes[0], planes[1], planes[2]))
+            quadrants = {q: regions[f"{side}_{q}"][here] for q in QUADRANTS}
+            height = _height(joint[side][here], grid)
+            slices.append(JointSlice(k, side, height, quadrants, edema[here], depth_mm[here], brightness[here]))
     return Scene(tuple(slices), grid.slice_spacing, grid.voxel_volume_mm3, csf)
 
 
