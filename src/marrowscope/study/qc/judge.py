@@ -52,11 +52,11 @@ def judge(
     trunk = bool({site.value, *site.candidates} & _TRUNK)
     plain = [s for role in _UNSUPPRESSED for s in series if s.role is role][:_MOST_UNSUPPRESSED]
     wanted = {s.uid for s in (*plain, *(s for s in series if s.role is Role.FLUID))}
-    seen = [s for s in series if s.uid in wanted]
+    looked = [s for s in series if s.uid in wanted]
     with ThreadPoolExecutor(_TOGETHER) as pool:  # the filters run without the interpreter lock
         grids = {
             s.uid: replace(grid, trunk=trunk)
-            for s, grid in zip(seen, pool.map(lambda s: coarse(s.volume), seen), strict=True)
+            for s, grid in zip(looked, pool.map(lambda s: coarse(s.volume), looked), strict=True)
         }
     voids = {s.uid: find_metal(grids[s.uid]) for s in plain}
     metal = {s.uid: check_metal(voids[s.uid], _name(s)) for s in plain}
