@@ -12,8 +12,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
-from pydicom.datadict import DicomDictionary, dictionary_VR, keyword_for_tag
+from pydicom.datadict import DicomDictionary, dictionary_VR, keyword_for_tag, tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
 
 from marrowscope.errors import StudyError, UsageError
 from marrowscope.study import read_study
@@ -85,6 +88,135 @@ def test_a_name_planted_in_any_standard_text_attribute_is_gone(data: st.DataObje
     clean = deidentified(ds, KEY, Report())
     kept = [keyword_for_tag(t) for t in chosen if t in clean and name in str(clean[t].value)]
     assert name.lower() not in str(clean).lower(), kept
+
+
+HIDDEN = [
+    ("SOPInstanceUID", "UI", "1.2.840.10008.19600203"),  # under the standard's root, but no registered UID
+    ("RepetitionTime", "LO", "Frau Geheim"),  # text under a number's tag
+    ("SequenceName", "OB", b"Frau Geheim "),
+    ("SequenceName", "SH", "GEHEIM_1960"),
+    ("PulseSequenceName", "SH", "Geheim2"),
+    ("ImageType", "CS", ["ORIGINAL", "PRIMARY", "KIM"]),
+    ("ScanOptions", "CS", ["FS", "LEE", "GEHEIM_GEMS"]),
+    ("StackID", "SH", "Kim"),
+    ("RescaleType", "LO", "Lee"),
+    ("StudyTime", "TM", "101500 Geheim"),
+    ("PatientAge", "AS", "Kim"),
+    ("StudyDate", "DA", "20260102Geheim"),
+    ("AcquisitionDateTime", "DT", "20260102 Geheim"),
+    ("EchoTime", "DS", "70 Geheim"),
+    ("TriggerTime", "DS", "778899"),
+    ("ImageComments", "LT", '{"patient": "Geheim", "mrn": "778899"}'),
+    ("StudyComments", "UT", "Geheim"),
+    ("BodyPartExamined", "CS", "GEHEIM"),
+    ("ConvolutionKernel", "SH", "Geheim"),
+    ("Manufacturer", "LO", "Klinik Geheim"),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("keyword", "vr", "value"), HIDDEN, ids=[f"{k}-{vr}" for k, vr, _ in HIDDEN])
+def test_names_hidden_under_any_representation_are_gone(keyword: str, vr: str, value: object) -> None:
+    from marrowscope.study.scrub import Report, deidentified
+
+    ds = instance(truth(), 0)
+    ds[keyword] = DataElement(tag_for_keyword(keyword), vr, value, already_converted=True)
+    how = Deidentification(b"k", frozenset({"shifted_dates", "characteristics"}))
+    clean = deidentified(ds, how, Report())
+    kept = str(clean).lower()
+    assert not any(word in kept for word in ("geheim", "kim", "lee", "klinik", "778899", "19600203"))
+    if keyword == "ImageType":
+        assert len(clean.ImageType) == 3 and clean.ImageType[:2] == ["ORIGINAL", "PRIMARY"]
+
+
+@pytest.mark.parametrize(
+    ("charset", "name", "told"),
+    [
+        ("ISO_IR 100", "Müller^Jörg", "MUELLER"),
+        ("ISO_IR 192", "山田^太郎", "山田"),
+        ("ISO_IR 144", "Иванов^Пётр", "Иванов"),
+        ("\\ISO 2022 IR 87", "Yamada^Tarou=山田^太郎=やまだ^たろう", "山田"),
+        ("GB18030", "王^小东", "小东"),
+        ("\\ISO 2022 IR 149", "Hong^Gildong=洪^吉洞=홍^길동", "길동"),
+    ],
+)
+def test_names_in_any_character_set_are_found_in_text_that_an_option_keeps(
+    charset: str, name: str, told: str, tmp_path: Path
+) -> None:
+    facts = {"SpecificCharacterSet": charset.split("\\"), "PatientName": name}
+    facts |= {"StationName": f"MR {told}", "SeriesDescription": f"t2 fs {told}"}
+    source = save(series(truth(), **facts), tmp_path / "in")
+    out = copy_of(source, tmp_path / "out", Deidentification(b"k", frozenset({"device"})))
+    written = all_bytes(out)
+    assert told.encode() not in written and told.lower().encode() not in written.lower()
+    if not told.isascii():
+        assert told not in read_study(source).series[0].description
+
+
+def test_what_rides_along_with_pixels_is_cut(tmp_path: Path) -> None:
+    files = series(truth())
+    for ds in files:
+        ds.PixelData = ds.PixelData + b"Frau Geheim!"
+        ds.preamble = b"Frau Geheim".ljust(128, b"\0")
+    out = copy_of(save(files, tmp_path / "in"), tmp_path / "out")
+    assert all(b"Geheim" not in path.read_bytes() for path in out.rglob("*.dcm"))
+    assert np.array_equal(read_study(out).series[0].volume.array, truth())
+
+
+@pytest.mark.parametrize(("syntax", "marker"), [(JPEGLSLossless, b"\xff\xfe"), (JPEG2000Lossless, b"\xff\x64")])
+def test_comments_inside_codestreams_are_cut(syntax: str, marker: bytes, tmp_path: Path) -> None:
+    files = series(truth())
+    for ds in files:
+        ds.compress(syntax, generate_instance_uid=False)
+        frame = next(generate_frames(ds.PixelData, number_of_frames=1))
+        at = 2 if syntax == JPEGLSLossless else 4 + int.from_bytes(frame[4:6], "big")
+        comment = marker + (15).to_bytes(2, "big") + b"\0\1Frau Geheim"
+        ds.PixelData = encapsulate([frame[:at] + comment + frame[at:]])
+        ds["PixelData"].is_undefined_length = True
+    source = save(files, tmp_path / "in")
+    assert np.array_equal(read_study(source).series[0].volume.array, truth())
+    out = copy_of(source, tmp_path / "out")
+    assert all(b"Geheim" not in path.read_bytes() for path in out.rglob("*.dcm"))
+    assert np.array_equal(read_study(out).series[0].volume.array, truth())
+
+
+def test_overlays_in_pixel_bits_are_refused(tmp_path: Path) -> None:
+    files = series(truth())
+    for ds in files:
+        ds.add_new(0x60000100, "US", 16)
+        ds.add_new(0x60000102, "US", 12)
+    with pytest.raises(StudyError, match="embedded_overlay"):
+        deidentify_study(save(files, tmp_path / "in"), tmp_path / "out", KEY)
+
+
+@pytest.mark.parametrize(
+    ("facts", "usable"),
+    [
+        ({"SeriesDescription": "t2 fs sag post Gd"}, False),
+        ({"ContrastBolusAgent": "Gadovist"}, False),
+        ({"ContrastBolusAgent": "Gadovist", "AcquisitionTime": "101500", "ContrastBolusStartTime": "100000"}, False),
+        ({"ContrastBolusAgent": "Gadovist", "AcquisitionTime": "094500", "ContrastBolusStartTime": "100000"}, True),
+        ({}, True),
+    ],
+)
+def test_what_is_known_of_contrast_survives(facts: dict[str, str], usable: bool, tmp_path: Path) -> None:
+    source = save(series(truth(), **facts), tmp_path / "in")
+    copy = read_study(copy_of(source, tmp_path / "out"))
+    assert (read_study(source).fluid is not None) is usable
+    assert (copy.fluid is not None) is usable
+
+
+def test_nested_without_end_is_refused_not_followed(tmp_path: Path) -> None:
+    item = Dataset()
+    for _ in range(60):
+        outer = Dataset()
+        outer.PixelMeasuresSequence = [item]
+        item = outer
+    files = series(truth(), PixelMeasuresSequence=[item])
+    for ds in files:
+        ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2"
+    with pytest.raises(StudyError, match="nested_too_deep"):
+        deidentify_study(save(files, tmp_path / "in"), tmp_path / "out", KEY)
 
 
 def test_pixels_geometry_and_role_are_unchanged(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from marrowscope.errors import StudyError, UsageError
 from marrowscope.study.guard import InputFile, RefusedInputError, find_inputs
 from marrowscope.study.header import PARSE_ERRORS, Header, file_bytes, is_dicom, quiet_pydicom, read_header
 from marrowscope.study.scrub import Deidentification, Report, deidentified
+from marrowscope.study.scrub_pixels import clean_pixels
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -59,6 +60,7 @@ def _copy_all(files: tuple[InputFile, ...], folder: Path, how: Deidentification,
         try:
             dataset = _read(file, how)
             clean = deidentified(dataset, how, report)
+            _clean_pixels(clean, dataset)
             number = series.setdefault(str(clean.SeriesInstanceUID), len(series) + 1)
             target = folder / f"series{number:03d}" / f"{report.written + 1:06d}.dcm"
             target.parent.mkdir(exist_ok=True)
@@ -67,6 +69,15 @@ def _copy_all(files: tuple[InputFile, ...], folder: Path, how: Deidentification,
             report.refused.append(error.refusal(file.name))
             continue
         report.written += 1
+
+
+def _clean_pixels(clean: Dataset, dataset: Dataset) -> None:
+    encapsulated = bool(dataset["PixelData"].is_undefined_length) if "PixelData" in dataset else False
+    pixels = clean_pixels(dataset, encapsulated=encapsulated)
+    if pixels is not None:
+        clean.PixelData = pixels
+        clean["PixelData"].VR = dataset["PixelData"].VR
+        clean["PixelData"].is_undefined_length = encapsulated
 
 
 def _read(file: InputFile, how: Deidentification) -> Dataset:
@@ -79,7 +90,8 @@ def _read(file: InputFile, how: Deidentification) -> Dataset:
     header = Header(dicom.dataset)
     if dicom.pixels is None or header.text("Modality").upper() not in ("MR", "CT"):
         raise RefusedInputError("not_mr_or_ct", "not an MR or CT image: such objects hold free text", "MR or CT images")
-    secondary = header.text("SOPClassUID").startswith("1.2.840.10008.5.1.4.1.1.7")
+    capture = "ConversionType" in dicom.dataset or "SCREEN SAVE" in header.words("ImageType")
+    secondary = capture or header.text("SOPClassUID").startswith("1.2.840.10008.5.1.4.1.1.7")
     burned_in = header.text("BurnedInAnnotation").upper() == "YES" or secondary
     if burned_in and not how.accept_burned_in:
         raise RefusedInputError(

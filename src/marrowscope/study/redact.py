@@ -12,6 +12,9 @@ _IDENTIFYING: Final = ("PatientName", "PatientID", "OtherPatientNames", "OtherPa
 _SHORTEST: Final = 3
 """Name parts shorter than this would blot out ordinary words."""
 
+_SHORTEST_FOREIGN: Final = 2
+"""Names in Chinese, Japanese or Korean signs have two."""
+
 BLOT: Final = "***"
 _NO_TAGS: Final = str.maketrans({"<": "\u2039", ">": "\u203a"})
 
@@ -19,7 +22,8 @@ _NO_TAGS: Final = str.maketrans({"<": "\u2039", ">": "\u203a"})
 def names_in(headers: Iterable[Header]) -> tuple[str, ...]:
     """The parts of patients' names and ids in headers, longest first."""
     texts = (header.text(key) for header in headers for key in _IDENTIFYING)
-    parts = {part for text in texts for part in re.split(r"[\s^=,;/\\\\]+", text) if len(part) >= _SHORTEST}
+    pieces = (part for text in texts for part in re.split(r"[\s^=,;/\\\\]+", text))
+    parts = {part for part in pieces if len(part) >= (_SHORTEST if part.isascii() else _SHORTEST_FOREIGN)}
     return tuple(sorted(parts, key=lambda part: (-len(part), part)))
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from marrowscope.errors import UsageError
+from marrowscope.study.contrast import facts_of, settle
 from marrowscope.study.facts import parse_date
+from marrowscope.study.guard import RefusedInputError
 from marrowscope.study.header import PARSE_ERRORS, Header
+from marrowscope.study.limits import MAX_SEQUENCE_DEPTH
+from marrowscope.study.scrub_text import kept_values, secrets_of
+from marrowscope.study.sequence import is_agent
 from marrowscope.study.types import Refusal
 from marrowscope.study.words import load
 
@@ -20,27 +25,15 @@ if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
 
-_STANDARD_UIDS: Final = "1.2.840.10008."
 _BASIC_PROFILE: Final = ("113100", "Basic Application Confidentiality Profile")
 _METHOD: Final = "marrowscope: PS3.15 Basic Profile, keep list"
 _IMPLEMENTATION_UID: Final = "2.25.317009284618247206433870921384650517"
-_SHORTEST_TOKEN: Final = 3
 _MAX_SHIFT_DAYS: Final = 3650
-_CODE_STRING: Final = re.compile(r"^[A-Z0-9_ ]{0,16}$")
-_TEXT_VRS: Final = frozenset(("LO", "SH", "CS", "UC", "LT", "ST", "UT", "AE"))
 _DATE_VRS: Final = frozenset(("DA", "DT"))
-_AGENT: Final = "AGENT"
-_NUMBER_VRS: Final = frozenset(("IS", "DS"))
-_LONG_NUMBER: Final = 6
-"""Digits from which a number alone can identify."""
-
-_SHORT_CODE: Final = 4
-"""Codes this short (``SE``, ``SAT1``) hold no name worth hiding."""
-
-_SEQUENCE_NAME: Final = re.compile(r"^(?=.*[0-9*_#])[*#A-Za-z0-9_.-]{1,24}$")
-"""Vendors' pulse sequence names hold a digit or a mark (``*tse2d1_15``); people's names do not."""
-
-_FREE_TEXT_OPTIONS: Final = frozenset(load("deidentify.yaml")["options"]["device"]["keep"]) | {"PatientAge"}
+_TEXT_VRS: Final = frozenset(("AE", "AS", "CS", "DS", "IS", "LO", "SH", "TM", "UC"))
+_BINARY_VRS: Final = frozenset(("AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"))
+_PIXELS: Final = frozenset(("PixelData", "FloatPixelData", "DoubleFloatPixelData"))
+_AGENT, _NO_AGENT = "AGENT", "NONE"
 
 
 @dataclass(frozen=True)
@@ -70,11 +63,15 @@ class Deidentification:
 
     def uid(self, uid: str) -> str:
         """The replacement of an instance's UID (2.25 form); the standard's own UIDs stay."""
-        return uid if uid.startswith(_STANDARD_UIDS) else f"2.25.{self.digest('uid', uid)}"
+        return uid if uid in _standard_uids() else f"2.25.{self.digest('uid', uid)}"
 
     def pseudonym(self, patient: str) -> str:
         """A name and id that stand for the patient."""
         return f"ANON{self.digest('patient', patient) % 10**10:010d}"
+
+    def code(self, value: str) -> str:
+        """A code string that stands for an unknown one, so that what differed still differs."""
+        return f"X{self.digest('code', value) % 16**8:08X}"
 
     def shift(self, patient: str) -> timedelta:
         """How far this patient's dates move back: 1 day to ten years, whole days."""
@@ -117,14 +114,14 @@ def deidentified(dataset: Dataset, how: Deidentification, report: Report) -> Dat
     """A new data set holding only what is kept; ``report`` counts what was not."""
     header = Header(dataset)
     patient = header.text("PatientID") or header.text("PatientName") or header.text("StudyInstanceUID")
-    secrets = _secrets(header)
+    secrets = secrets_of(header)
     clean = _filtered(dataset, _Rules(_kept(how), how, patient, secrets), report)
     for keyword in load("deidentify.yaml")["empty"]:
         if keyword not in clean:
             setattr(clean, keyword, "")
             report.emptied[keyword] += 1
-    if header.text("ContrastBolusAgent"):
-        clean.ContrastBolusAgent = _AGENT
+    if (agent := _agent(header)) is not None:
+        clean.ContrastBolusAgent = agent
         report.replaced["ContrastBolusAgent"] += 1
     clean.PatientName = clean.PatientID = how.pseudonym(patient)
     report.replaced.update(("PatientName", "PatientID"))
@@ -139,11 +136,22 @@ def _kept(how: Deidentification) -> frozenset[str]:
     return frozenset(keywords.union(*(data["options"][name]["keep"] for name in how.options)))
 
 
-def _secrets(header: Header) -> tuple[str, ...]:
-    """Names and numbers that identify, in lower case, whole and in parts."""
-    texts = [header.text(keyword) for keyword in load("deidentify.yaml")["identifying"]]
-    parts = {part.lower() for text in texts for part in [text, *re.split(r"[\s^=,;/\\]+", text)]}
-    return tuple(sorted(part for part in parts if len(part) >= _SHORTEST_TOKEN))
+@cache
+def _standard_uids() -> frozenset[str]:
+    """The UIDs the standard itself registers (PS3.6 annex A)."""
+    from pydicom._uid_dict import UID_dictionary
+
+    return frozenset(UID_dictionary)
+
+
+def _agent(header: Header) -> str | None:
+    """What is said of contrast in the copy, from header, clock and words, which are all taken out of it."""
+    named = header.value("ContrastBolusAgent")
+    has_items = bool(header.items("ContrastBolusAgentSequence"))
+    agent = True if has_items else None if named is None else is_agent(str(named))
+    facts = facts_of(header, agent)
+    settled, _ = settle(facts, facts.injected_s)
+    return None if settled is None else _AGENT if settled else _NO_AGENT
 
 
 @dataclass(frozen=True)
@@ -156,10 +164,14 @@ class _Rules:
     secrets: tuple[str, ...]
 
 
-def _filtered(dataset: Dataset, rules: _Rules, report: Report) -> Dataset:
+def _filtered(dataset: Dataset, rules: _Rules, report: Report, depth: int = 0) -> Dataset:
     from pydicom.dataset import Dataset as New
     from pydicom.sequence import Sequence
 
+    if depth > MAX_SEQUENCE_DEPTH:
+        raise RefusedInputError(
+            "nested_too_deep", f"sequences nested deeper than {MAX_SEQUENCE_DEPTH}", "an image header"
+        )
     clean = New()
     for tag in sorted(dataset.keys()):
         try:
@@ -168,62 +180,47 @@ def _filtered(dataset: Dataset, rules: _Rules, report: Report) -> Dataset:
             report.removed["unreadable attribute"] += 1
             continue
         name = element.keyword or ("private attribute" if tag.is_private else "unknown attribute")
-        if element.keyword not in rules.kept or tag.is_private or element.VR == "UN":
+        if element.keyword not in rules.kept or tag.is_private or not _as_in_dictionary(element):
             report.removed[name] += 1
         elif element.VR == "SQ":
-            items = [_filtered(item, rules, report) for item in element.value]
+            items = [_filtered(item, rules, report, depth + 1) for item in element.value]
             clean[tag] = type(element)(tag, "SQ", Sequence(items))
         elif (safe := _safe(element, rules, report)) is not None:
             clean[tag] = safe
+        else:
+            report.removed[name] += 1
     return clean
 
 
+def _as_in_dictionary(element: DataElement) -> bool:
+    """Whether the value has the representation its tag has by the standard: text may hide under another."""
+    from pydicom.datadict import dictionary_VR
+
+    return element.VR in dictionary_VR(element.tag).split(" or ")
+
+
 def _safe(element: DataElement, rules: _Rules, report: Report) -> DataElement | None:
-    """The element as it may be written: UIDs mapped, dates shifted; None when its text must not be kept."""
+    """The element as it may be written: UIDs mapped, dates shifted, codes known; None when it must go."""
     name = element.keyword
-    if element.VR == "UI" and element.value:
+    if element.VR in _BINARY_VRS or name in _PIXELS:
+        return element
+    if element.VR == "UI":
         report.replaced[name] += 1
-        many = element.value if isinstance(element.value, (list, tuple)) or element.VM > 1 else [element.value]
-        mapped = [rules.how.uid(str(uid)) for uid in many]
-        return type(element)(element.tag, "UI", mapped if len(mapped) > 1 else mapped[0])
-    if element.VR in _DATE_VRS and element.value:
-        report.replaced[name] += 1
-        return type(element)(element.tag, element.VR, _shifted(str(element.value), rules.how.shift(rules.patient)))
-    if element.VR in (_TEXT_VRS | _NUMBER_VRS) and not _harmless(element, rules.secrets):
-        report.removed[name] += 1
+        many = [str(uid) for uid in element.value] if element.VM > 1 else [str(element.value or "")]
+        return _with(element, [rules.how.uid(uid) if uid else "" for uid in many])
+    if element.VR not in _TEXT_VRS | _DATE_VRS:
         return None
-    return element
+    values = kept_values(element, rules.secrets, rules.how.code)
+    if values is None:
+        return None
+    if element.VR in _DATE_VRS:
+        report.replaced[name] += 1
+        values = [_shifted(value, rules.how.shift(rules.patient)) for value in values]
+    return _with(element, values)
 
 
-def _harmless(element: DataElement, secrets: tuple[str, ...]) -> bool:
-    """Whether every word of a kept text is known, and none identifies this patient."""
-    values = [str(v) for v in element.value] if element.VM > 1 else [str(element.value or "")]
-    joined = " ".join(values).lower()
-    if element.VR in _NUMBER_VRS:
-        return not any(value.strip() in secrets for value in values if len(value.strip()) >= _LONG_NUMBER)
-    return not any(secret in joined for secret in secrets) and _known_words(element, values, joined)
-
-
-def _known_words(element: DataElement, values: list[str], joined: str) -> bool:
-    if element.keyword == "BodyPartExamined":
-        known = {part for site in load("sites.yaml")["sites"].values() for part in site["body_part"]}
-        known |= set(load("sites.yaml")["region"]["body_part"])
-        return re.sub(r"[^A-Z]", "", joined.upper()) in known
-    if element.VR == "CS":
-        return all(_known_code(value) for value in values)
-    if element.keyword == "Manufacturer":
-        return set(re.findall(r"[a-z0-9]+", joined)) <= set(load("deidentify.yaml")["maker_words"])
-    if element.keyword in ("SequenceName", "PulseSequenceName"):
-        return all(_SEQUENCE_NAME.match(value) for value in values)
-    return element.keyword in _FREE_TEXT_OPTIONS or all(len(value) <= _SHORT_CODE for value in values)
-
-
-def _known_code(value: str) -> bool:
-    words = set(load("deidentify.yaml")["code_words"])
-    parts = value.split() if value not in words else []
-    return bool(_CODE_STRING.match(value)) and all(
-        part in words or len(part) <= _SHORT_CODE or part.endswith("_GEMS") for part in parts
-    )
+def _with(element: DataElement, values: list[str]) -> DataElement:
+    return type(element)(element.tag, element.VR, values if len(values) > 1 else values[0])
 
 
 def _shifted(text: str, by: timedelta) -> str:

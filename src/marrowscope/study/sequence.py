@@ -126,4 +126,9 @@ def _agent(header: Header) -> bool | None:
     agent = header.value("ContrastBolusAgent")
     if agent is None:
         return True if header.items("ContrastBolusAgentSequence") else None
-    return str(agent).strip().upper() not in _NO_AGENT
+    return is_agent(str(agent))
+
+
+def is_agent(text: str) -> bool:
+    """Whether an attribute for the contrast agent names one, and does not say that none was given."""
+    return text.strip().upper() not in _NO_AGENT
