@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import phantom
-from marrowscope.cohort.job import cohort_to
+from marrowscope.cohort.job import CohortRequest, cohort_to
 from marrowscope.cohort.manifest import Row, fates, read_manifest
 from marrowscope.cohort.plots import bland_altman
 from marrowscope.errors import UsageError
 
-TABLES = ("measurements.csv", "studies.csv", "changes.csv")
+TABLES = ("measurements.csv", "studies.csv", "changes.csv", "lesion_changes.csv")
 
 
 def write_study(folder: Path, seed: int, lesion: bool = True) -> None:
@@ -48,7 +48,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def alone(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("alone") / "out"
-    cohort_to(fates(read_manifest(manifest)), out, workers=1)
+    cohort_to(fates(read_manifest(manifest)), CohortRequest(out))
     return out
 
 
@@ -67,11 +67,11 @@ def test_two_workers_give_the_same_tables_and_a_second_run_does_nothing(
     manifest: Path, alone: Path, tmp_path: Path
 ) -> None:
     found = fates(read_manifest(manifest))
-    cohort_to(found, tmp_path / "two", workers=2)
+    cohort_to(found, CohortRequest(tmp_path / "two", workers=2))
     for name in TABLES:
         assert (tmp_path / "two" / name).read_bytes() == (alone / name).read_bytes(), name
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "two" / "studies").rglob("run.json")}
-    again = cohort_to(found, tmp_path / "two", workers=1)
+    again = cohort_to(found, CohortRequest(tmp_path / "two"))
     assert all(o.reused for o in again if o.status != "refused")
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "two" / "studies").rglob("run.json")} == before
 

@@ -15,26 +15,30 @@ CHUNK = 1 << 20
 
 
 def fingerprint(row: Row) -> str:
-    """SHA-256 over the study's files, bones, intake, settings, software version and models."""
+    """SHA-256 over names and bytes of the study's files, bones, intake, settings, software version and models."""
     digest = hashlib.sha256()
     settings = {"site": row.site, "side": row.side, "software": __version__, "models": models_hash()}
     digest.update(json.dumps(settings, sort_keys=True).encode())
     for path in (row.study, row.bones, row.intake):
-        for file in _files(Path(path)) if path else ():
-            digest.update(_file_hash(file))
+        for name, file in _files(Path(path)) if path else ():
+            digest.update(name.encode() + b"\0" + _file_hash(file))
     return digest.hexdigest()
 
 
 @cache
 def models_hash() -> str:
-    """SHA-256 over every model file of this installation."""
-    root = resources.files("marrowscope")
-    files = sorted(Path(str(root)).glob("models/**/*.onnx"))
+    """SHA-256 over every model file and card of this installation."""
+    root = Path(str(resources.files("marrowscope"))) / "models"
+    files = sorted(p for p in root.rglob("*") if p.is_file())
     return hashlib.sha256(b"".join(_file_hash(f) for f in files)).hexdigest()
 
 
-def _files(path: Path) -> list[Path]:
-    return [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+def _files(path: Path) -> list[tuple[str, Path]]:
+    """Files below a folder by relative name; for a mask, the YAML that names its labels too."""
+    if not path.is_dir():
+        names = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".yaml")
+        return [(p.suffix, p) for p in (path, names) if p.is_file()]
+    return [(p.relative_to(path).as_posix(), p) for p in sorted(path.rglob("*")) if p.is_file()]
 
 
 def _file_hash(path: Path) -> bytes:

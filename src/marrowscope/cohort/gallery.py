@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -28,7 +29,7 @@ class Card:
     report: str
 
 
-def write_gallery(rows: tuple[Row, ...], outcomes: tuple[Outcome, ...], out: Path) -> None:
+def write_gallery(rows: Sequence[Row], outcomes: Sequence[Outcome], out: Path) -> None:
     """Write ``gallery.html`` below ``out``."""
     cards = [_card(row, outcome, out) for row, outcome in zip(rows, outcomes, strict=True)]
     template = (resources.files("marrowscope.cohort") / "templates" / "gallery.html").read_text(encoding="utf-8")
@@ -58,18 +59,17 @@ def _card(row: Row, outcome: Outcome, out: Path) -> Card:
     )
 
 
-def only_failures(rows: tuple[Row, ...], failures: Path) -> tuple[Row, ...]:
-    """The rows that an exported ``failures.csv`` names.
+def only_failures(rows: Sequence[Row], failures: Path) -> frozenset[str]:
+    """Names of the rows that an exported ``failures.csv`` names.
 
     Raises:
         UsageError: not such a file, or it names none of the manifest's rows.
     """
     try:
         listed = list(csv.DictReader(failures.read_text(encoding="utf-8-sig").splitlines()))
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"no file {failures.name}", "failures.csv exported from the gallery") from error
-    names = {r.get("name", "") for r in listed}
-    chosen = tuple(r for r in rows if r.name in names)
+    chosen = frozenset(r.get("name", "") for r in listed) & {r.name for r in rows}
     if not chosen:
         raise UsageError(f"{failures.name} names no row of the manifest", "failures.csv exported from this cohort")
     return chosen

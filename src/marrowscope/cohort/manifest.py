@@ -7,16 +7,20 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from marrowscope.errors import UsageError
+from marrowscope.sites import site_names
 
 REQUIRED = ("subject", "visit", "study")
 OPTIONAL = ("site", "side", "bones", "intake")
 SAFE_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 LONGEST_NAME = 40
 SIDES = ("", "left", "right", "both")
+BODY_PART = re.compile(r"_bp-([A-Za-z]+)")
+
+SWAPPED = "side differs from the subject's other visits: change will be not assessable"
 
 
 @dataclass(frozen=True)
@@ -60,16 +64,22 @@ class Fate:
     reasons: tuple[str, ...] = ()
 
 
-def read_manifest(path: Path) -> tuple[Row, ...]:
+def read_manifest(path: Path, site: str = "", side: str = "") -> tuple[Row, ...]:
     """Rows of a CSV manifest, or of a BIDS / MIDS folder.
 
     Paths in a CSV are taken from the manifest's own folder.
 
+    Args:
+        path: the file or folder. site, side: for rows that state none.
+
     Raises:
         UsageError: no such file, an unknown or missing column, or no row.
     """
-    if path.is_dir():
-        return _folder_rows(path)
+    rows = _folder_rows(path) if path.is_dir() else _csv_rows(path)
+    return tuple(replace(r, site=r.site or site, side=r.side or side) for r in rows)
+
+
+def _csv_rows(path: Path) -> tuple[Row, ...]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -98,27 +108,39 @@ def _row(line: int, cells: dict[str, str], base: Path) -> Row:
 
 
 def _folder_rows(root: Path) -> tuple[Row, ...]:
-    """``sub-X/ses-Y`` (BIDS, MIDS) or ``sub-X`` folders, each one study."""
+    """``sub-X/ses-Y`` (BIDS, MIDS) or ``sub-X`` folders, each one study of images in any depth below."""
     rows = []
     for subject in sorted(p for p in root.glob("sub-*") if p.is_dir()):
         visits = sorted(p for p in subject.glob("ses-*") if p.is_dir()) or [subject]
         for visit in visits:
             name = visit.name.removeprefix("ses-") if visit is not subject else "1"
-            rows.append(Row(0, subject.name.removeprefix("sub-"), name, str(visit)))
+            rows.append(Row(0, subject.name.removeprefix("sub-"), name, str(visit), _body_part(visit)))
     if not rows:
         raise UsageError(f"{root.name} holds no sub-* folders", "a BIDS or MIDS folder, or a CSV manifest")
     return tuple(rows)
+
+
+def _body_part(visit: Path) -> str:
+    """The site that MIDS file names state (``..._bp-knee_...``), when all agree and it is one of ours."""
+    named = {m[1].lower() for p in visit.rglob("*_bp-*") if (m := BODY_PART.search(p.name))}
+    return next(iter(named)) if len(named) == 1 and named <= set(site_names()) else ""
 
 
 def fates(rows: Iterable[Row]) -> tuple[Fate, ...]:
     """What each row will come to: wrong paths and twins do not run, swapped sides run with a warning."""
     every = tuple(rows)
     keys = Counter((r.subject, r.visit, r.site, r.side) for r in every)
-    paths = Counter(str(Path(r.study).resolve()) for r in every)
+    paths = Counter(_place(r) for r in every)
     return tuple(_fate(r, every, keys, paths) for r in every)
 
 
-def _fate(row: Row, every: tuple[Row, ...], keys: Counter[tuple[str, str, str, str]], paths: Counter[str]) -> Fate:
+def _place(row: Row) -> tuple[str, str, str]:
+    return str(Path(row.study).resolve()), row.site, row.side
+
+
+def _fate(
+    row: Row, every: tuple[Row, ...], keys: Counter[tuple[str, str, str, str]], paths: Counter[tuple[str, str, str]]
+) -> Fate:
     stop = [f"no such {what}: {Path(p).name}" for what, p in _files(row) if not Path(p).exists()]
     if not row.subject or not row.visit or not row.study:
         stop.append("subject, visit or study is empty")
@@ -126,23 +148,19 @@ def _fate(row: Row, every: tuple[Row, ...], keys: Counter[tuple[str, str, str, s
         stop.append(f"side {row.side!r}; expected left, right or both")
     if keys[row.subject, row.visit, row.site, row.side] > 1:
         stop.append("another row has the same subject, visit, site and side")
-    if paths[str(Path(row.study).resolve())] > 1:
+    if row.study and paths[_place(row)] > 1:
         stop.append("another row names the same study")
+    if row.site and row.site not in site_names():
+        stop.append(f"site {row.site!r}; expected one of {', '.join(site_names())}")
     if stop:
         return Fate(row, False, tuple(stop))
-    others = {r.side for r in every if r.subject == row.subject and r.site == row.site and r.side} - {row.side}
-    swapped = (
-        row.side
-        and others
-        and not any(
-            r.side == row.side and r.visit != row.visit
-            for r in every
-            if r.subject == row.subject and r.site == row.site
-        )
-    )
-    return Fate(
-        row, True, ("side differs from the subject's other visits: change will be not assessable",) if swapped else ()
-    )
+    return Fate(row, True, (SWAPPED,) if swapped(row, row.side, [(r, r.side) for r in every]) else ())
+
+
+def swapped(row: Row, side: str, every: Iterable[tuple[Row, str]]) -> bool:
+    """Whether the subject's other visits of the site show the other side and none shows this one."""
+    others = [s for r, s in every if r.subject == row.subject and r.site == row.site and r.visit != row.visit and s]
+    return bool(side and others and side not in others)
 
 
 def _files(row: Row) -> tuple[tuple[str, str], ...]:

@@ -1,0 +1,100 @@
+"""What a row will come to, said before it runs: its study is read, nothing is assessed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from marrowscope.assessment.types import Assessment
+from marrowscope.cohort.manifest import SWAPPED, Fate, Row, swapped
+from marrowscope.errors import MarrowscopeError
+from marrowscope.followup.comparable import SAME_FIELD_T, fluid_series
+from marrowscope.study import read_study
+from marrowscope.study.choose import require_fluid
+
+MIXED = "sequence class differs between this subject's visits ({}): change will be not assessable"
+MIXED_FIELD = "field strength differs between this subject's visits: change will be not assessable"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What reading a study told.
+
+    Attributes:
+        refused: why it would be refused, or empty. note: what to expect of it, or empty.
+        sequence_class, field_t: of the fluid series. site, side: as it will be assessed.
+        images: hash of its images, to find the same study in two places.
+    """
+
+    refused: str = ""
+    note: str = ""
+    sequence_class: str = ""
+    field_t: float | None = None
+    site: str = ""
+    side: str = ""
+    images: str = ""
+
+    @classmethod
+    def of_result(cls, a: Assessment) -> Look:
+        """The same from a result that is kept."""
+        fluid = fluid_series(a)
+        kind, field_t = (fluid.sequence_class, fluid.field_t) if fluid else ("", None)
+        return cls("", "", kind, field_t, a.site, a.side)
+
+
+def look(row: Row) -> Look:
+    """Read the study of a row."""
+    try:
+        study = read_study(Path(row.study))
+        fluid = require_fluid(study)
+    except MarrowscopeError as error:
+        return Look(refused=f"would be refused: {error.found}")
+    site, side = row.site or study.site.value or "", row.side or study.side.value or ""
+    if not site:
+        return Look(refused="would be refused: the site cannot be told; give it in a column or with --site")
+    notes = []
+    if row.side and study.side.value and row.side != study.side.value:
+        notes.append(f"the manifest says {row.side}, the study {study.side.value}: the manifest's is used")
+    if row.site and study.site.value and row.site != study.site.value:
+        notes.append(f"the manifest says {row.site}, the study {study.site.value}: the manifest's is used")
+    field_t = fluid.sequence.field_t
+    return Look("", "; ".join(notes), fluid.sequence_class.value, field_t, site, side, study.input_hash)
+
+
+def judged(found: Sequence[Fate], looks: Mapping[str, Look]) -> tuple[Fate, ...]:
+    """The manifest's fates with what the studies told: refusals, the same images twice, sides and classes that differ.
+
+    Args:
+        found: fates by the manifest alone. looks: by row name, for rows that run.
+    """
+    twins = Counter(x.images for x in looks.values() if x.images)
+    kept = {f.row.name: looks[f.row.name] for f in found if f.runs and f.row.name in looks}
+    running = [
+        (f.row, kept[f.row.name]) for f in found if f.row.name in kept and _stays(kept[f.row.name], twins)
+    ]  # fmt: skip
+    return tuple(_judged(f, kept[f.row.name], twins, running) if f.row.name in kept else f for f in found)
+
+
+def _stays(seen: Look, twins: Counter[str]) -> bool:
+    return not seen.refused and twins[seen.images] <= 1
+
+
+def _judged(fate: Fate, seen: Look, twins: Counter[str], running: Sequence[tuple[Row, Look]]) -> Fate:
+    if not _stays(seen, twins):
+        why = seen.refused or "another row holds the same images"
+        return Fate(fate.row, False, (*fate.reasons, why))
+    same = [(r, x) for r, x in running if r.subject == fate.row.subject and x.site == seen.site]
+    reasons = [*fate.reasons, *([seen.note] if seen.note else [])]
+    others = [(replace(r, site=fate.row.site), x.side) for r, x in same]
+    if SWAPPED not in reasons and swapped(fate.row, seen.side, others):
+        reasons.append(SWAPPED)
+    mine = [x for r, x in same if not seen.side or x.side in ("", seen.side)]
+    classes = sorted({x.sequence_class for x in mine})
+    if len(classes) > 1:
+        reasons.append(MIXED.format(", ".join(classes)))
+    fields = [x.field_t for x in mine if x.field_t is not None]
+    if fields and max(fields) - min(fields) > SAME_FIELD_T:
+        reasons.append(MIXED_FIELD)
+    return Fate(fate.row, True, tuple(reasons))
