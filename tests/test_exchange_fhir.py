@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fhir.resources.R4B.bundle import Bundle
@@ -12,6 +13,7 @@ from fhir.resources.R4B.bundle import Bundle
 from marrowscope.assessment import Assessment, ReleaseStatus, conclude
 from marrowscope.exchange.fhir import bundle_json, make_bundle
 from marrowscope.exchange.fhir_rules import broken_rules
+from marrowscope.knowledge.causes import causes
 from test_assessment import found
 
 
@@ -69,3 +71,36 @@ def test_a_probability_over_one_is_named(assessment: Assessment) -> None:
     bundle = json.loads(bundle_json(assessment))
     of(bundle, "RiskAssessment")[0]["prediction"][0]["probabilityDecimal"] = 1.2
     assert any("probability" in p for p in broken_rules(bundle))
+
+
+@pytest.mark.parametrize(
+    ("kind", "breaking", "word"),
+    [
+        ("Observation", lambda r: r["code"].pop("coding"), "Observation.code has no code"),
+        ("DiagnosticReport", lambda r: r["code"]["coding"][0].pop("system"), "DiagnosticReport.code has no code"),
+        ("RiskAssessment", lambda r: r["prediction"][0]["outcome"].pop("coding"), "outcome has no code"),
+        ("CarePlan", lambda r: r["activity"][0].pop("detail"), "cpl-3"),
+        ("Observation", lambda r: r["valueQuantity"].pop("code"), "without a UCUM code"),
+        ("DiagnosticReport", lambda r: r.update(result=[r["subject"]]), "leads to a Patient"),
+        ("Provenance", lambda r: r["agent"][0].pop("who"), "without who"),
+        ("Provenance", lambda r: r.pop("recorded"), "lacks recorded"),
+        ("DocumentReference", lambda r: r.pop("content"), "lacks content"),
+    ],
+)
+def test_broken_invariants_are_named(assessment: Assessment, kind: str, breaking: Any, word: str) -> None:
+    bundle = copy.deepcopy(make_bundle(assessment))
+    assert broken_rules(bundle) == []
+    breaking(of(bundle, kind)[0])
+    assert any(word in p for p in broken_rules(bundle)), broken_rules(bundle)
+
+
+def test_causes_are_coded_with_snomed_where_the_knowledge_has_it(assessment: Assessment) -> None:
+    rows = of(make_bundle(assessment), "RiskAssessment")[0]["prediction"]
+    assert all(row["outcome"]["coding"][0]["code"] in causes() | {"unlisted": None} for row in rows)
+    coded = [c for row in rows for c in row["outcome"]["coding"] if c["system"] == "http://snomed.info/sct"]
+    assert coded == [
+        {"system": "http://snomed.info/sct", "code": causes()[row["outcome"]["coding"][0]["code"]].snomed}
+        for row in rows
+        if row["outcome"]["coding"][0]["code"] in causes() and causes()[row["outcome"]["coding"][0]["code"]].snomed
+    ]
+    assert coded

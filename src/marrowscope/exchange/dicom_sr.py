@@ -41,7 +41,7 @@ def write_sr(assessment: Assessment, source: Source, seg: Segmentation | None) -
     evidence = [*source.datasets(), *([seg] if seg is not None else [])]
     report = hd.sr.MeasurementReport(
         observation_context=_observer(assessment),
-        procedure_reported=codes.make("99MARROWSCOPE", "mr_joint", "MRI of a joint"),
+        procedure_reported=codes.coded("procedure", "reported"),
         imaging_measurements=_groups(assessment, source, seg),
         title=codes.make("DCM", "126000", "Imaging Measurement Report"),
         referenced_images=None,

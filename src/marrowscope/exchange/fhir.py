@@ -28,6 +28,8 @@ SYSTEMS = {
     "DCM": "http://dicom.nema.org/resources/ontology/DCM",
 }
 UCUM = "http://unitsofmeasure.org"
+IMAGING = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "imaging"}]}
+RADIOLOGY = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0074", "code": "RAD"}]}
 UNKNOWN_TIME = "1900-01-01T00:00:00Z"
 """Written where neither release nor study date is known: Provenance must state when it was recorded."""
 
@@ -141,7 +143,7 @@ def _observations(
     book: _Book, a: Assessment, subject: Mapping[str, Any], author: dict[str, str]
 ) -> list[dict[str, str]]:
     status = status_of(a)
-    base = {**subject, "status": status, "device": author}
+    base = {**subject, "status": status, "device": author, "category": [IMAGING]}
     made = [
         book.add(
             "Observation",
@@ -176,7 +178,10 @@ def _lesion(book: _Book, a: Assessment, lesion: LesionRecord, base: Mapping[str,
 
 def _score(book: _Book, score: Score, base: Mapping[str, Any]) -> dict[str, str]:
     cells = [
-        {"code": {"text": c.id}, "valueQuantity": {"value": c.value, "system": UCUM, "code": "1"}}
+        {
+            "code": concept(local_scheme(), f"{score.id}/{c.id}", c.id.replace(".", " ").replace("_", " ")),
+            "valueQuantity": {"value": c.value, "unit": "1", "system": UCUM, "code": "1"},
+        }
         for c in score.cells
         if c.value is not None
     ]
@@ -203,7 +208,8 @@ def _report(
         "DiagnosticReport",
         "report",
         status=status_of(a),
-        code=concept("LN", "18748-4", "Diagnostic imaging study"),
+        category=[RADIOLOGY],
+        code=concept("LN", "18748-4", "Diagnostic Imaging Report"),
         imagingStudy=[study] if study else [],
         result=results,
         conclusion=a.impression,
