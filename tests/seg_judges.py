@@ -56,7 +56,7 @@ def dcm2json(path: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "copy.dcm"
         copy.write_bytes(path.read_bytes())
-        subprocess.run(["dcmodify", "-nb", "-m", "(0008,0005)=ISO_IR 100", str(copy)], capture_output=True, check=True)
+        subprocess.run(["dcmodify", "-nb", "-i", "(0008,0005)=ISO_IR 100", str(copy)], capture_output=True, check=True)
         text = subprocess.run(["dcm2json", str(copy)], capture_output=True, text=True, check=True).stdout
     data: dict[str, Any] = json.loads(text)
     return data
