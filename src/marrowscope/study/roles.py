@@ -57,7 +57,8 @@ def decide(sequence: Sequence, description: str) -> Decision:
     if sequence.modality == "CT":
         return _decide_ct(sequence, description)
     types = frozenset(sequence.image_type)
-    early = _by_image_type(types, words)
+    weighted = sequence.b_value is not None and sequence.b_value >= limit("diffusion_b_min")
+    early = _by_image_type(types, words, weighted)
     if early is not None:
         return early
     part = next((_DIXON_PARTS[word] for word in sequence.image_type if word in _DIXON_PARTS), None)
@@ -73,11 +74,11 @@ def _one(role: Role, kind: SequenceClass, code: str, text: str) -> Decision:
     return Decision(role, kind, (Reason(code, text),))
 
 
-def _by_image_type(types: frozenset[str], words: frozenset[str]) -> Decision | None:
+def _by_image_type(types: frozenset[str], words: frozenset[str], diffusion_weighted: bool) -> Decision | None:
     """What the image type settles alone, then the same from words."""
     maps, derived = sorted(types & _MAP_WORDS), sorted(types & _DERIVED_WORDS)
     is_adc = "ADC" in types or ("adc" in words and "EADC" not in types)
-    is_dwi = bool(types & _DWI_WORDS) or "diffusion" in words
+    is_dwi = diffusion_weighted or bool(types & _DWI_WORDS) or "diffusion" in words
     other, dwi = SequenceClass.OTHER, SequenceClass.DWI
     candidates = (
         ("LOCALIZER" in types or "localizer" in words, Role.OTHER, other, "localizer", "a localizer"),
