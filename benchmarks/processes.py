@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
 POLL_SECONDS = 0.05
 """Time between looks at the process tree; shorter peaks are missed."""
+
+_STAGE = re.compile(r'^\{"stage": "([^"]+)"', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Ran:
         cpu_seconds: processor time of the command and its children; what a busy machine does not change much.
         peak_mb: largest resident memory of the process and its children together, MiB.
         said: the last lines it wrote.
+        peak_mb_by_stage: the same memory by the stage that ``--json-progress`` named last.
     """
 
     code: int
@@ -33,6 +37,7 @@ class Ran:
     cpu_seconds: float
     peak_mb: float
     said: str
+    peak_mb_by_stage: dict[str, float] = field(default_factory=dict)
 
 
 def run_measured(arguments: Sequence[str], log: Path) -> Ran:
@@ -42,15 +47,25 @@ def run_measured(arguments: Sequence[str], log: Path) -> Ran:
         child = subprocess.Popen(
             [sys.executable, "-m", *arguments], stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
         )
-        peak, ended = 0, 0
+        peaks: dict[str, int] = {}
+        ended = 0
         while not ended:
-            peak = max(peak, _resident(child.pid))
+            stage = _stage(log)
+            peaks[stage] = max(peaks.get(stage, 0), _resident(child.pid))
             time.sleep(POLL_SECONDS)
             ended, status, usage = os.wait4(child.pid, os.WNOHANG)
     child.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - started
+    megabytes = {stage: peak / 2**20 for stage, peak in peaks.items()}
     said = " ".join(log.read_text(encoding="utf-8", errors="replace").split()[-40:])
-    return Ran(child.returncode, seconds, usage.ru_utime + usage.ru_stime, peak / 2**20, said)
+    cpu = usage.ru_utime + usage.ru_stime
+    return Ran(child.returncode, seconds, cpu, max(megabytes.values()), said, megabytes)
+
+
+def _stage(log: Path) -> str:
+    """The stage that a log of JSON progress lines names last, ``start`` before the first."""
+    named = _STAGE.findall(log.read_text(encoding="utf-8", errors="replace"))
+    return named[-1] if named else "start"
 
 
 def _resident(pid: int) -> int:

@@ -94,7 +94,7 @@ def run_case(case: Case, work: Path, bones: str) -> Outcome:
     folder, results = work / case.name, work / f"{case.name}.results"
     simulated = simulate(case, work)
     shutil.rmtree(results, ignore_errors=True)
-    arguments = ["marrowscope", "assess", str(folder / "study"), "-o", str(results), "--quiet"]
+    arguments = ["marrowscope", "assess", str(folder / "study"), "-o", str(results), "--json-progress"]
     if bones == "truth":
         arguments += ["--bones", str(folder / "truth" / "bones_ser0002.nii.gz")]
     assessed = run_measured(arguments, work / f"{case.name}.assess.log")
@@ -258,10 +258,12 @@ def _faults(outcomes: Sequence[Outcome]) -> list[str]:
 
 def _cost(outcomes: Sequence[Outcome]) -> list[str]:
     stages = sorted({s for o in outcomes for s in o.seconds})
-    lines = [f"{'stage':<16} {'median s':>9} {'worst s':>9}"]
+    lines = [f"{'stage':<16} {'median s':>9} {'worst s':>9} {'median peak MB':>15} {'worst peak MB':>15}"]
     for stage in stages:
         times = [o.seconds[stage] for o in outcomes if stage in o.seconds]
-        lines.append(f"{stage:<16} {statistics.median(times):>9.2f} {max(times):>9.2f}")
+        peaks = [p for o in outcomes if (p := o.assessed.peak_mb_by_stage.get(stage)) is not None]
+        memory = f"{statistics.median(peaks):>15.0f} {max(peaks):>15.0f}" if peaks else ""  # over before a look
+        lines.append(f"{stage:<16} {statistics.median(times):>9.2f} {max(times):>9.2f} {memory}".rstrip())
     for name, runs in (
         ("assess, whole", [o.assessed for o in outcomes]),
         ("simulate, whole", [o.simulated for o in outcomes if o.simulated is not None]),

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks.processes import run_measured
 from benchmarks.spine import join, report, worst_checks
 from benchmarks.spine_cases import FAULTS, FIRST_SEED, TUNING_SEED, cases
 
@@ -56,3 +58,18 @@ def test_the_worst_severity_of_a_check_counts() -> None:
 
 def test_report_of_nothing_is_a_table_without_figures() -> None:
     assert "true lesions" in report([])
+
+
+def test_memory_is_told_by_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "stages.py").write_text(
+        "import sys, time\n"
+        'sys.stderr.write(\'{"stage": "small", "done": 0, "total": 1}\\n\'); sys.stderr.flush(); time.sleep(0.3)\n'
+        'sys.stderr.write(\'{"stage": "large", "done": 0, "total": 1}\\n\'); sys.stderr.flush()\n'
+        "held = bytearray(b'x') * 200_000_000; time.sleep(0.3)\n",
+        encoding="utf-8",
+    )
+    ran = run_measured(["stages"], tmp_path / "log")
+    assert ran.code == 0
+    assert ran.peak_mb_by_stage["large"] - ran.peak_mb_by_stage["small"] > 150
+    assert ran.peak_mb == max(ran.peak_mb_by_stage.values())

@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -144,10 +145,12 @@ def write_results(
     """The whole folder of design section 4 for one assessed study (or intake).
 
     Args:
-        out: where. assessed: what ``assess`` returned. settings: the request. seconds: time a stage.
+        out: where. assessed: what ``assess`` returned. settings: the request.
+        seconds: time a stage; ``writing``, up to ``run.json`` itself, is added to it.
         earlier: the same result before an edit, kept under ``versions/`` with its settings.
         beside: further pictures, of an earlier visit.
     """
+    started = time.perf_counter()
     from marrowscope.report.folder import report_writers
 
     objects = edited_objects(assessed)
@@ -161,7 +164,7 @@ def write_results(
         **report_writers(assessed.assessment, objects, also, beside=beside),
         "fhir": lambda folder: _write_fhir(folder, assessed.assessment),
         "dicom": lambda folder: _write_dicom(folder, assessed.assessment, objects),
-        "run": lambda folder: write_run(folder, run),
+        "run": lambda folder: write_run(folder, _timed(run, time.perf_counter() - started)),
     }
     return write_folder(out, writers)
 
@@ -325,6 +328,12 @@ def run_record(assessed: Assessed, settings: Mapping[str, Any], seconds: Mapping
             "seconds": {k: round(v, 3) for k, v in seconds.items()},
         },
     }
+
+
+def _timed(run: dict[str, Any], writing: float) -> dict[str, Any]:
+    """The record with the seconds that writing took so far."""
+    seconds = {**run["time"]["seconds"], "writing": round(writing, 3)}
+    return {**run, "time": {**run["time"], "seconds": seconds}}
 
 
 def _given(value: Any) -> Any:
