@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator, MutableSequence, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,7 @@ from marrowscope.study.scan import PixelElement, scan
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+    from pydicom.tag import BaseTag
 
 IMPLICIT_LE: Final = "1.2.840.10008.1.2"
 EXPLICIT_LE: Final = "1.2.840.10008.1.2.1"
@@ -94,6 +96,14 @@ def quiet_pydicom() -> Iterator[None]:
         logger.setLevel(level)
 
 
+@lru_cache(maxsize=1024)
+def tag_of(key: Key) -> BaseTag:
+    """The tag of a keyword or pair, looked up once: ten thousand headers ask the same forty questions."""
+    from pydicom.tag import Tag
+
+    return Tag(key)
+
+
 def looks_like_dicom(head: bytes) -> bool:
     """Whether the first 132 bytes are a DICOM file's: the prefix, or a bare data set of group 0002 or 0008."""
     if head[_PREAMBLE : _PREAMBLE + 4] == b"DICM":
@@ -141,6 +151,18 @@ class Encoded:
     implicit: bool
     big_endian: bool
     transfer_syntax: str
+
+
+def encoded_again(dicom: DicomFile, data: bytes | mmap.mmap) -> Encoded:
+    """The bytes of a file whose header was read before; only a deflated one is taken apart anew.
+
+    Raises:
+        RefusedInputError: as :func:`unwrap`.
+    """
+    syntax = dicom.transfer_syntax
+    if syntax == DEFLATED_LE:
+        return unwrap(data)
+    return Encoded(data, 0, syntax == IMPLICIT_LE, syntax == EXPLICIT_BE, syntax)
 
 
 def unwrap(data: bytes | mmap.mmap) -> Encoded:
@@ -267,11 +289,12 @@ class Header:
 
     def value(self, key: Key) -> Any:
         """The first non-empty value of a keyword or (group, element), None when there is none."""
+        tag = tag_of(key)
         for dataset in self._chain:
             try:
-                if key not in dataset:
+                if tag not in dataset:
                     continue
-                value = dataset[key].value
+                value = dataset[tag].value
             except PARSE_ERRORS:
                 continue
             if value is not None and not (isinstance(value, (str, bytes, Sequence)) and len(value) == 0):
@@ -279,7 +302,8 @@ class Header:
         return None
 
     def __contains__(self, key: Key) -> bool:
-        return any(key in dataset for dataset in self._chain)
+        tag = tag_of(key)
+        return any(tag in dataset for dataset in self._chain)
 
     def items(self, keyword: Key) -> tuple[Dataset, ...]:
         """The items of a sequence."""

@@ -13,7 +13,7 @@ from marrowscope.study.codestream import check_codestream, decode_rle
 from marrowscope.study.encapsulated import Span, frame_spans, joined
 from marrowscope.study.frames import Frame
 from marrowscope.study.guard import RefusedInputError
-from marrowscope.study.header import Encoded, Header, file_bytes, unwrap
+from marrowscope.study.header import Encoded, Header, encoded_again, file_bytes
 from marrowscope.study.stack import Stack
 from marrowscope.volume import AnyArray
 
@@ -39,7 +39,7 @@ class PixelReader:
         if self._encoded is None or self._name != file.name:
             data = file_bytes(file)
             self.hashes.setdefault(file.name, hashlib.sha256(data).hexdigest())
-            self._name, self._encoded, self._spans = file.name, unwrap(data), None
+            self._name, self._encoded, self._spans = file.name, encoded_again(frame.source, data), None
         return self._encoded
 
     def read(self, frame: Frame) -> AnyArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ def load(name: str) -> dict[str, Any]:
     return loaded
 
 
+@lru_cache(maxsize=8192)
 def plain(text: str) -> str:
     """Lower case, Latin accents dropped, letters of other scripts kept whole."""
     parted = unicodedata.normalize("NFKD", text.translate(_WITHOUT_PARTS))
@@ -61,6 +62,7 @@ def mentions(phrase: str, word: str) -> bool:
     return (known in phrase) if known[:1] >= _UNSPACED else f" {known} " in phrase
 
 
+@lru_cache(maxsize=1024)
 def meanings(text: str) -> frozenset[str]:
     """The concepts of ``words.yaml`` that a description names."""
     phrase = phrase_of(text)
