@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +52,7 @@ class JointSlice:
         """Whether the quadrant holds edema."""
         return bool((self.quadrants[quadrant] & self.edema).any())
 
-    @property
+    @cached_property
     def own_edema(self) -> BoolArray:
         """Edema inside this side's quadrants."""
         return np.asarray(self.edema & np.any(list(self.quadrants.values()), axis=0))
@@ -92,8 +94,18 @@ class Scene:
         return tuple(s for s in self.slices if s.side == side)
 
 
+_SEEN: WeakKeyDictionary[Objects, Scene] = WeakKeyDictionary()
+"""The scenes of objects still in use: three scores look at one and the same."""
+
+
 def scene(objects: Objects) -> Scene:
-    """The scene of an exam."""
+    """The scene of an exam, made once for the same objects."""
+    if objects not in _SEEN:
+        _SEEN[objects] = _scene(objects)
+    return _SEEN[objects]
+
+
+def _scene(objects: Objects) -> Scene:
     grid, anatomy = objects.exam.image, objects.anatomy
     if objects.reference is None or not anatomy.regions.names or anatomy.depth_mm is None:
         why = "no reference marrow" if objects.reference is None else "the joint line was not found"
@@ -148,8 +160,8 @@ def csf_brightness(
     """Brightness of spinal fluid near the midline outside bone, or None when too little of it is in view."""
     if not sacrum.any():
         return None
-    index = np.indices(grid.shape, dtype=np.float32)
-    x = sum(index[a] * np.float32(grid.affine[0, a]) for a in range(3))
+    index = np.ogrid[tuple(slice(0, n) for n in grid.shape)]
+    x = sum(index[a].astype(np.float32) * np.float32(grid.affine[0, a]) for a in range(3))
     middle = np.mean(np.percentile(np.asarray(x)[sacrum], (1, 99)))
     near = (np.abs(x - middle) < CSF_REACH_MM) & ~bone
     if near.sum() * grid.voxel_volume_mm3 / 1000 < LEAST_CSF_CM3:
