@@ -34,7 +34,7 @@ from marrowscope.study import read_study
 from pacs_round import DIMSE, LISTENER, WEB, start_orthanc
 
 HERE = Path(__file__).parent
-UNTIL_QUIET = 4.0
+UNTIL_QUIET = 9.0
 """Seconds a killed listener has run at most: longer than the quiet time, so that kills meet every part of the work."""
 
 

@@ -21,11 +21,14 @@ def stand_in(payload: dict[str, Any], context: Any) -> dict[str, Any]:
     import pydicom
 
     from marrowscope.exchange.uids import derived_uid
+    from marrowscope.listener.work import superseded
     from marrowscope.results import write_folder, write_text
 
     out = Path(payload["out"])
     if (out / "assessment.json").is_file():
         return {"out": out.name}
+    if superseded(payload):
+        return {"out": out.name, "superseded": "more images came"}
     steps = max(1, int(float(os.environ[SECONDS]) / 0.1))
     for n in range(steps):
         context.progress("assessing", n, steps)
@@ -58,6 +61,6 @@ if __name__ == "__main__":
     data, peers, port, os.environ[TEMPLATES], os.environ[SECONDS] = sys.argv[1:6]
     work.KINDS[work.ASSESS] = "pacs_listener:stand_in"
     sys.exit(
-        run(["listen", "--data", data, "--allow", "ORTHANC=127.0.0.1", "--port", port, "--quiet-seconds", "2",
+        run(["listen", "--data", data, "--allow", "ORTHANC=127.0.0.1", "--port", port, "--quiet-seconds", "5",
              "--to", "pacs", "--peers", peers])
     )  # fmt: skip

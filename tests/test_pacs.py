@@ -45,7 +45,7 @@ def test_a_study_goes_round_through_orthanc(tmp_path: Path) -> None:
 
 @pytest.mark.needs("orthanc")
 def test_kills_lose_and_double_nothing(tmp_path: Path) -> None:
-    # Two kills, about 20 s, most of it quiet times and starts; thirty: python -m benchmarks listener.
+    # Two kills, about 30 s, most of it quiet times and starts; thirty, and a burst: python -m benchmarks listener.
     seen = in_namespace("pacs_kills.py", str(tmp_path), "2", "2", "3", "1.0", "7", seconds=240)
     assert seen["arrived"] == {"SEG": 2, "SR": 2}
     assert seen["complete"] == seen["results"] == seen["whole"] == 2

@@ -96,7 +96,7 @@ class Listener:
     def _onward(self, queue: JobQueue, waiting: Waiting, key: str, now: float) -> bool:
         """Assess, then send; True when a job was added."""
         out = str(self._settings.data / "results" / key)
-        payload = {"study": str(waiting.folder), "out": out, "site": self._settings.site}
+        payload = {"study": str(waiting.folder), "out": out, "site": self._settings.site, "content": waiting.content}
         job, added = self._job(queue, ASSESS, payload, key, LANE, now)
         if job.state is not JobState.DONE:
             return added

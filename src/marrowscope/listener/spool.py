@@ -87,12 +87,10 @@ class Spool:
         known = self._looked.get(folder.name)
         if known is not None and known[0] == changed:
             return known[1]
-        files = sorted(folder.glob("*.dcm"))
+        files = list(folder.glob("*.dcm"))
         seen = None
         if files:
-            names = "\n".join(f.name for f in files)
-            content = hashlib.sha256(names.encode()).hexdigest()[:12]
-            seen = Waiting(folder.name, content, folder, max(f.stat().st_mtime for f in files))
+            seen = Waiting(folder.name, content_of(folder), folder, max(f.stat().st_mtime for f in files))
         if now - changed / 1e9 >= SETTLED_SECONDS:
             self._looked[folder.name] = (changed, seen)
         return seen
@@ -104,6 +102,12 @@ class Spool:
             self._used -= sum(f.stat().st_size for f in folder.glob("*"))
             shutil.rmtree(folder, ignore_errors=True)
         self._looked.pop(study, None)
+
+
+def content_of(folder: Path) -> str:
+    """Hash of the instances a study's folder holds now."""
+    names = "\n".join(sorted(f.name for f in folder.glob("*.dcm")))
+    return hashlib.sha256(names.encode()).hexdigest()[:12]
 
 
 def _name(kind: str, uid: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from marrowscope.errors import InputError, UsageError
 from marrowscope.jobs import JobContext, Payload
+from marrowscope.listener.spool import content_of
 
 ASSESS, SEND = "listener_assess", "listener_send"
 KINDS = {ASSESS: "marrowscope.listener.work:assess_study", SEND: "marrowscope.listener.work:send_drafts"}
@@ -16,7 +17,10 @@ LANE, SEND_LANE = "listener", "listener_send"
 
 
 def assess_study(payload: Payload, context: JobContext) -> Mapping[str, Any]:
-    """Assess one received study into its results folder; a folder already there is kept."""
+    """Assess one received study into its results folder; a folder already there is kept.
+
+    More images than when the job was made: nothing is done, the study as it is now has a job of its own.
+    """
     from marrowscope.assessing import AssessRequest, assess_to
     from marrowscope.results import ASSESSMENT, INSPECTION
 
@@ -25,11 +29,19 @@ def assess_study(payload: Payload, context: JobContext) -> Mapping[str, Any]:
         return {"out": out.name}
     if (out / INSPECTION).is_file():
         return {"out": out.name, "refused": "inspection"}
+    if superseded(payload):
+        return {"out": out.name, "superseded": "more images came"}
     try:
         assess_to(AssessRequest(study=payload["study"], site=payload.get("site", "")), out, context.progress)
     except (InputError, UsageError) as refusal:  # the study's own fault: said, kept, not tried again
         return {"out": out.name, "refused": refusal.code, "reason": refusal.message}
     return {"out": out.name}
+
+
+def superseded(payload: Payload) -> bool:
+    """Whether the study's folder holds other instances now than when the job was made."""
+    content = payload.get("content")
+    return content is not None and content_of(Path(payload["study"])) != str(content)
 
 
 def send_drafts(payload: Payload, context: JobContext) -> Mapping[str, Any]:
