@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from fhir.resources.R4B.servicerequest import ServiceRequest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from marrowscope.cli import run
-from marrowscope.errors import UsageError
+from marrowscope.errors import MarrowscopeError, UsageError
 from marrowscope.exchange.cds_hooks import HOOKS, ORDER_SELECT, PATIENT_VIEW, MissingDataError, respond, services
 from marrowscope.exchange.cds_orders import IMAGING, phrases, selected_orders
 from marrowscope.knowledge.lay import tests as known_tests
@@ -24,6 +26,11 @@ from marrowscope.reasoning.questionnaire_response import response_of
 from web_helpers import TOKEN, running
 
 TODAY = date(2026, 6, 1)
+NAMES = (
+    "resourceType item linkId answer valueCoding code coding status questionnaire entry resource id birthDate gender "
+    "valueQuantity value valueDecimal display text authored"
+)
+WORDS = st.sampled_from(NAMES.split())
 RUNNER = {"site": "foot_ankle", "age": 27, "sex": "female", "onset": "gradual", "symptoms": {"fever": "no"}}
 CANCER = {
     "site": "spine", "age": 66, "sex": "male",
@@ -235,3 +242,27 @@ def test_the_command_line_answers_from_a_file(tmp_path: Path, capsys: pytest.Cap
     assert json.loads(capsys.readouterr().out)["cards"]
     (tmp_path / "r.json").write_text("[")
     assert run(["cds", PATIENT_VIEW, str(tmp_path / "r.json")]) == 2
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200)
+@given(JSON, JSON, JSON, st.sampled_from(sorted(HOOKS)))
+def test_whatever_is_sent_is_answered_or_refused_in_words(intake: Any, patient: Any, context: Any, name: str) -> None:
+    request = {
+        "hook": HOOKS[name], "hookInstance": "x",
+        "prefetch": {"intake": intake, "patient": patient},
+        "context": {"userId": "u", "patientId": "p", "selections": ["ServiceRequest/9"], "draftOrders": context},
+    }  # fmt: skip
+    for call_ in (request, {**request, "context": context}):
+        try:
+            cards = respond(name, call_, TODAY)["cards"]
+        except MarrowscopeError:
+            continue
+        for card in cards:
+            assert card["summary"]

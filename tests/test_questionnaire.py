@@ -150,6 +150,14 @@ def test_the_command_line_takes_a_response_as_an_intake(tmp_path: Path, capsys: 
     assert answers[0] == answers[1]
 
 
+QUANTITY = {"valueQuantity": {"value": 1}}
+ANSWERED = {"linkId": "details/finding", "answer": [{"valueCoding": {"code": "fracture_line"}}]}
+
+
+def nested(depth: int) -> list[dict[str, Any]]:
+    return [{"linkId": "about", "item": nested(depth - 1) if depth else []}]
+
+
 GOOD = {
     "resourceType": "QuestionnaireResponse", "status": "completed", "subject": {"display": "Zebraleigh Quendolin"},
     "item": [
@@ -175,6 +183,11 @@ def test_other_makers_answers_are_understood_and_nobody_is_named() -> None:
         ({"item": [{"linkId": "about/age", "answer": [{"valueInteger": 430}]}]}, "years between 0 and 120"),
         ({"item": [{"linkId": "details", "item": []}]}, "details of no finding"),
         ({"resourceType": "Patient"}, "a FHIR Patient"),
+        ({"item": nested(20)}, "nested deeper"),
+        (
+            {"item": [{"linkId": "details", "item": [ANSWERED, {"linkId": "details/modality", "answer": [QUANTITY]}]}]},
+            "is not a modality",
+        ),
     ],
 )
 def test_a_response_that_cannot_be_used_says_why(change: dict[str, Any], word: str) -> None:

@@ -6,6 +6,7 @@ client's FHIR server is never called, its token never used, and nothing is kept.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -52,6 +53,7 @@ NEEDS: Final = (
     "Send the prefetch: a QuestionnaireResponse to marrowscope's Questionnaire. The FHIR server is not called."
 )
 
+BIRTH_DATE: Final = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?")
 GENDER: Final = {"female": Sex.FEMALE, "male": Sex.MALE}
 
 
@@ -152,9 +154,9 @@ def _resources(given: Any) -> list[dict[str, Any]]:
 
 def _age(born: str, today: date) -> float | None:
     """Whole years; a birth date may be a year or a month alone (FHIR date)."""
-    parts = born.split("-")
-    if not all(p.isdecimal() for p in parts) or not parts[0]:
+    if not BIRTH_DATE.fullmatch(born):
         return None
+    parts = born.split("-")
     year, month, day = (*map(int, parts), *(1, 1))[:3]
     years = today.year - year - ((today.month, today.day) < (month, day))
     return float(years) if years >= 0 else None

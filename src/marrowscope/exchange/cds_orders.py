@@ -84,20 +84,22 @@ def _order(reference: str, resource: Mapping[str, Any]) -> Order:
     return Order(reference, test, words)
 
 
-def _texts(node: Any) -> Iterator[str]:
-    """Every ``text`` and ``display`` of CodeableConcepts."""
-    if isinstance(node, dict):
-        yield from (str(node[k]) for k in ("text", "display") if isinstance(node.get(k), str))
-        yield from _texts(node.get("coding"))
-    elif isinstance(node, list):
-        for part in node:
-            yield from _texts(part)
+def _texts(concepts: list[Any]) -> Iterator[str]:
+    """Every ``text`` and ``display`` of CodeableConcepts, alone or in lists."""
+    flat = [c for given in concepts for c in (given if isinstance(given, list) else [given]) if isinstance(c, dict)]
+    for concept in flat:
+        codings = concept.get("coding")
+        said = [concept.get("text"), *(c.get("display") for c in _dicts(codings))]
+        yield from (text for text in said if isinstance(text, str))
+
+
+def _dicts(raw: Any) -> list[dict[str, Any]]:
+    return [x for x in raw if isinstance(x, dict)] if isinstance(raw, list) else []
 
 
 def _modalities(code: Any) -> Iterator[str]:
-    codings = code.get("coding") if isinstance(code, dict) else None
-    for coding in codings if isinstance(codings, list) else []:
-        if isinstance(coding, dict) and coding.get("system") == DICOM_SYSTEM:
+    for coding in _dicts(code.get("coding") if isinstance(code, dict) else None):
+        if coding.get("system") == DICOM_SYSTEM:
             yield str(coding.get("code"))
 
 

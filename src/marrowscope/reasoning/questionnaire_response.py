@@ -28,6 +28,9 @@ RESPONSE: Final = "QuestionnaireResponse"
 WITHDRAWN: Final = frozenset({"entered-in-error", "stopped"})
 """States of a response that nobody stands behind."""
 
+DEEPEST: Final = 8
+"""Nesting of items; the questionnaire has three levels."""
+
 VALUES: Final = ("valueString", "valueDecimal", "valueInteger", "valueDate", "valueUri")
 _WORDS: Final = {code: word for word, (_, code, _) in STATES.items()}
 
@@ -43,7 +46,7 @@ def intake_data(response: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         IntakeError: withdrawn, of another questionnaire, or an answer to a question that is not in it.
     """
-    status, asked = response.get("status"), str(response.get("questionnaire") or URL)
+    status, asked = str(response.get("status")), str(response.get("questionnaire") or URL)
     if status in WITHDRAWN:
         raise IntakeError(f"a QuestionnaireResponse that is {status}", "one that somebody stands behind")
     if asked.partition("|")[0] != URL:
@@ -81,16 +84,22 @@ def _list(raw: Any) -> list[dict[str, Any]]:
     return [x for x in raw if isinstance(x, dict)] if isinstance(raw, list) else []
 
 
-def _answered(node: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(linkId, item) of every answered question and every details group, at any depth."""
+def _answered(node: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(linkId, item) of every answered question and every details group, at any depth up to the deepest.
+
+    Raises:
+        IntakeError: nested deeper.
+    """
+    if depth > DEEPEST:
+        raise IntakeError(f"items nested deeper than {DEEPEST}", "answers to marrowscope's Questionnaire")
     for item in _list(node.get("item")):
         link = str(item.get("linkId") or "")
         if link == DETAILS or "answer" in item:
             yield link, item
         if link != DETAILS:
-            yield from _answered(item)
+            yield from _answered(item, depth + 1)
         for answer in _list(item.get("answer")):
-            yield from _answered(answer)
+            yield from _answered(answer, depth + 1)
 
 
 def _value(answer: Mapping[str, Any]) -> Any:
@@ -143,12 +152,12 @@ def _take_details(data: dict[str, Any], group: Mapping[str, Any], mistakes: list
         return
     modality = said.pop("modality", None)
     entry = {"state": "yes", **{k: v for k, v in said.items() if v is not None}}
-    if isinstance(value := entry.pop("value", None), dict):
-        entry |= value
+    if (value := entry.pop("value", None)) is not None:
+        entry |= value if isinstance(value, dict) else {"value": value}
     if item.kind in CLINICAL:
         data.setdefault(item.kind.value, {})[code] = entry
     else:
-        data.setdefault("imaging", {}).setdefault(modality or modalities_of(item)[0], {})[code] = entry
+        data.setdefault("imaging", {}).setdefault(str(modality or modalities_of(item)[0]), {})[code] = entry
 
 
 def response_of(intake: Intake) -> dict[str, Any]:
