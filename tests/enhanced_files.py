@@ -67,7 +67,9 @@ def _group(k: int, t: int, number: int, per_frame: Callable[[Dataset, int, int],
         StackID="1", InStackPositionNumber=k + 1, TemporalPositionIndex=t + 1, DimensionIndexValues=[1, k + 1, t + 1],
         FrameAcquisitionNumber=1,
     )  # fmt: skip
-    group.MRImageFrameTypeSequence = item(FrameType=["ORIGINAL", "PRIMARY", "M", "NONE"], ComplexImageComponent="MAGNITUDE")
+    group.MRImageFrameTypeSequence = item(
+        FrameType=["ORIGINAL", "PRIMARY", "M", "NONE"], ComplexImageComponent="MAGNITUDE"
+    )
     group.PixelValueTransformationSequence = item(RescaleSlope=1.0, RescaleIntercept=0.0, RescaleType="US")
     if per_frame is not None:
         per_frame(group, k, t)

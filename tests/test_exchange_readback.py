@@ -36,6 +36,7 @@ ORIENTATIONS = {
     "left_handed": study_files.AXIAL,
 }
 ENHANCED = ("philips_enhanced", "siemens_multiframe")
+PDF = b"%PDF-1.7\n%%EOF"
 FAR_MM = 1e-2
 """A voxel centre may move by this on its way through other programs: decimal strings, single precision."""
 
@@ -61,7 +62,7 @@ def written(kind: str, folder: Path) -> tuple[Assessed, Path]:
     assert assessed.objects is not None
     objects = assessed.objects
     masks = {"lesions": objects.lesions, "bones": objects.anatomy.bones, "regions": objects.anatomy.regions}
-    for name, ds in dicom_objects(assessed.assessment, masks, Source.of(study, series), b"%PDF-1.7\n%%EOF").items():
+    for name, ds in dicom_objects(assessed.assessment, masks, Source.of(study, series), PDF).items():
         ds.save_as(folder / f"{name}.dcm", enforce_file_format=True)
     return assessed, folder
 
@@ -179,3 +180,14 @@ def test_the_report_says_what_assessment_json_says(case: tuple[Assessed, Path]) 
 def test_dcmqi_reads_the_report_too(case: tuple[Assessed, Path], tmp_path: Path) -> None:
     expected, found = stated(case[0]), by_tid1500reader(case[1] / "sr.dcm", tmp_path / "sr.json")
     agree(found, expected, 1e-12)  # a decimal string has 16 characters
+
+
+@pytest.mark.needs("dcmtk")
+def test_dcmtk_reads_report_key_images_and_outlines(case: tuple[Assessed, Path], tmp_path: Path) -> None:
+    pdf = tmp_path / "report.pdf"
+    subprocess.run(["dcm2pdf", str(case[1] / "pdf.dcm"), str(pdf)], capture_output=True, check=True)
+    assert pdf.read_bytes().rstrip(b"\0") == PDF
+    checked = subprocess.run(["dcmpschk", str(case[1] / "pr.dcm")], capture_output=True, text=True, check=True)
+    assert "Test passed" in checked.stdout + checked.stderr
+    keys = subprocess.run(["dsrdump", str(case[1] / "ko.dcm")], capture_output=True, text=True, check=True).stdout
+    assert keys.count("contains IMAGE") == (1 if case[1].name.startswith(ENHANCED) else 2)  # two key slices
