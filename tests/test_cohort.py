@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -10,9 +11,16 @@ import numpy as np
 import pytest
 
 import phantom
+from marrowscope.cohort.cluster import spread
+from marrowscope.cohort.estimate import TimeLeft, estimate
+from marrowscope.cohort.fingerprint import fingerprint
+from marrowscope.cohort.gallery import only_failures
 from marrowscope.cohort.job import CohortRequest, cohort_to
-from marrowscope.cohort.manifest import Row, fates, read_manifest
-from marrowscope.cohort.plots import bland_altman
+from marrowscope.cohort.look import Look, judged, look
+from marrowscope.cohort.manifest import Fate, Row, fates, read_manifest
+from marrowscope.cohort.plots import bland_altman, ticks
+from marrowscope.cohort.run import STATE, Outcome, _remember
+from marrowscope.cohort.tables import Done, _joints, natural, open_table
 from marrowscope.errors import UsageError
 
 TABLES = ("measurements.csv", "studies.csv", "changes.csv", "lesion_changes.csv")
@@ -130,3 +138,141 @@ def test_bland_altman_of_known_numbers() -> None:
     svg, figures = bland_altman(ours, reader)
     assert figures == {"n": 3.0, "bias": 1.0, "lower": 1.0, "upper": 1.0}
     assert svg.count("<circle") == 3
+
+
+def kept(*seen: Look) -> tuple[list[Fate], dict[str, Look]]:
+    """Visits of one subject, each with what reading its study told."""
+    rows = [Row(n, "a", str(n), f"study{n}") for n in range(1, len(seen) + 1)]
+    return [Fate(r, True) for r in rows], {r.name: x for r, x in zip(rows, seen, strict=True)}
+
+
+STIR = Look(sequence_class="stir", field_t=1.5, site="knee", side="left", images="x")
+
+
+@pytest.mark.parametrize(
+    ("second", "runs", "words"),
+    [
+        (replace(STIR, images="y"), True, ""),
+        (replace(STIR, images="y", sequence_class="pd_fs"), True, "sequence class differs"),
+        (replace(STIR, images="y", field_t=3.0), True, "field strength differs"),
+        (replace(STIR, images="y", side="right"), True, "side differs"),
+        (replace(STIR), False, "same images"),
+        (Look(refused="would be refused: no fluid series"), False, "would be refused"),
+    ],
+)
+def test_what_studies_tell_becomes_each_rows_fate(second: Look, runs: bool, words: str) -> None:
+    told = judged(*kept(STIR, second))[1]
+    assert told.runs is runs
+    assert words in "; ".join(told.reasons) and bool(told.reasons) == bool(words)
+
+
+def test_reading_a_study_tells_its_class_and_what_is_missing(manifest: Path) -> None:
+    rows = read_manifest(manifest)
+    seen = look(rows[0])
+    assert (seen.sequence_class, seen.site, seen.side, seen.refused) == ("stir", "knee", "left", "")
+    assert "site cannot be told" in look(replace(rows[0], site="")).refused
+    assert look(rows[3]).refused.startswith("would be refused")
+
+
+@pytest.mark.parametrize(("name", "site"), [("T2w", ""), ("bp-knee_T2w", "knee"), ("bp-elbow_T2w", "")])
+def test_bids_and_mids_folders_are_manifests(tmp_path: Path, name: str, site: str) -> None:
+    for subject, visit in (("01", "1"), ("01", "2"), ("02", "1")):
+        folder = tmp_path / f"sub-{subject}" / f"ses-{visit}" / "anat"
+        folder.mkdir(parents=True)
+        (folder / f"sub-{subject}_ses-{visit}_acq-stir_{name}.nii.gz").write_bytes(b"")
+    found = read_manifest(tmp_path)
+    assert [(r.subject, r.visit, r.site) for r in found] == [("01", "1", site), ("01", "2", site), ("02", "1", site)]
+    assert {r.site for r in read_manifest(tmp_path, site="si_joint")} == {site or "si_joint"}
+
+
+def test_a_study_is_done_again_when_a_file_name_content_or_setting_changes(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "stir.nii.gz").write_bytes(b"1")
+    (tmp_path / "bones.nii.gz").write_bytes(b"2")
+    row = Row(2, "a", "1", str(tmp_path / "s"), "knee", bones=str(tmp_path / "bones.nii.gz"))
+    marks = [fingerprint(row), fingerprint(row), fingerprint(replace(row, side="left"))]
+    (tmp_path / "bones.yaml").write_text("1: femur")
+    marks.append(fingerprint(row))
+    (tmp_path / "s" / "stir.nii.gz").rename(tmp_path / "s" / "pd.nii.gz")
+    marks.append(fingerprint(row))
+    assert marks[0] == marks[1]
+    assert len(set(marks)) == 4
+
+
+def test_visits_of_each_joint_are_paired_with_their_own_side(alone: Path) -> None:
+    from marrowscope.results import read_results
+
+    result = read_results(next(alone.glob("studies/a_1*")))
+
+    def done(visit: str, side: str) -> Done:
+        return Done(Row(0, "a", visit, "s"), replace(result, assessment=replace(result.assessment, side=side)))
+
+    both_knees = [done("10", "left"), done("2", "right"), done("2", "left"), done("10", "right")]
+    paired = [[(d.row.visit, d.results.assessment.side) for d in g] for g in _joints(both_knees)]
+    assert paired == [[("2", "left"), ("10", "left")], [("2", "right"), ("10", "right")]]
+    swapped_sides = [[d.row.visit for d in g] for g in _joints([done("1", "left"), done("2", "right")])]
+    assert swapped_sides == [["1", "2"]]  # paired all the same, so that the table says why it is not assessable
+
+
+def test_visit_names_sort_by_their_numbers() -> None:
+    assert sorted(["m10", "m2", "baseline", "m1"], key=natural) == ["baseline", "m1", "m2", "m10"]
+
+
+def test_tables_keep_every_digit_in_both_formats(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    with open_table(tmp_path / "t", ("subject", "value")) as add:
+        add([{"subject": "a, b", "value": 0.1 + 0.2}, {"subject": "c", "value": None}])
+    read = rows(tmp_path / "t.csv")
+    assert [r["subject"] for r in read] == ["a, b", "c"]
+    assert (float(read[0]["value"]), read[1]["value"]) == (0.1 + 0.2, "")
+    assert pq.read_table(tmp_path / "t.parquet").to_pylist()[1] == {"subject": "c", "value": None}
+
+
+def test_time_and_memory_expected_come_from_finished_studies(tmp_path: Path) -> None:
+    some = [Row(n, f"s{n}", "1", "x") for n in range(3)]
+    assert estimate(some, tmp_path).studies == 0
+    (tmp_path / STATE).mkdir()
+    for row, seconds in zip(some, (2.0, 4.0, 9.0), strict=True):
+        _remember(Outcome(row.name, "done", "", "f", seconds=seconds, peak_mb=100 * seconds), tmp_path)
+    cost = estimate(some, tmp_path)
+    assert (cost.seconds, cost.peak_mb, cost.minutes(30, 2)) == (4.0, 900.0, 1.0)
+    left = TimeLeft(100.0, 8)
+    assert left(100.0, 0) is None
+    assert left(110.0, 2) == 30.0
+
+
+def test_only_failures_of_this_cohort_are_taken(tmp_path: Path) -> None:
+    some = (Row(2, "a", "1", "x"), Row(3, "b", "1", "y"))
+    (tmp_path / "failures.csv").write_text('subject,visit,name\n"b","1","b_1"\n')
+    assert only_failures(some, tmp_path / "failures.csv") == {"b_1"}
+    (tmp_path / "other.csv").write_text("subject,visit,name\nz,1,z_1\n")
+    with pytest.raises(UsageError):
+        only_failures(some, tmp_path / "other.csv")
+
+
+def test_work_is_given_in_portions() -> None:
+    from distributed import Client
+
+    with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+        given: list[int] = []
+
+        def items():
+            for n in range(20):
+                given.append(n)
+                yield n
+
+        done = 0
+        for _, result in spread(client, abs, items(), "test"):
+            done += 1
+            assert not isinstance(result, BaseException)
+            assert len(given) <= done + 4
+        assert done == 20
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 5.87), (-0.3, 2.25), (0.0, 0.004), (0.0, 1300.0), (-7.0, -2.0)])
+def test_axes_carry_round_numbers_that_span_the_data(low: float, high: float) -> None:
+    marks = ticks(low, high)
+    assert marks[0] <= low and marks[-1] >= high
+    assert 3 <= len(marks) <= 7
+    assert all(len(f"{m:g}".lstrip("-").replace(".", "").strip("0")) <= 3 for m in marks)

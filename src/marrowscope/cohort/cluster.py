@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -64,7 +64,7 @@ def open_cluster(workers: int, scheduler: str) -> Iterator[Client]:
 
 
 def spread(
-    client: Client, work: Callable[[Item], Result], items: Sequence[Item], name: str
+    client: Client, work: Callable[[Item], Result], items: Iterable[Item], name: str
 ) -> Iterator[tuple[Item, Result | BaseException]]:
     """Each item with its result, or with the error that ended it, as they come; a few tasks ahead of the workers.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -13,6 +14,9 @@ from jinja2 import Environment
 from marrowscope.cohort.manifest import Row
 from marrowscope.cohort.run import STUDIES, Outcome
 from marrowscope.errors import UsageError
+from marrowscope.report.folder import CAPTIONS
+
+STATUS_WORDS = {"done": "assessed", "partly_not_assessable": "assessed in part", "not_run": "not run"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ def write_gallery(rows: Sequence[Row], outcomes: Sequence[Outcome], out: Path) -
 def _card(row: Row, outcome: Outcome, out: Path) -> Card:
     folder = out / STUDIES / row.name
     base = f"{STUDIES}/{row.name}"
-    first = next((p.name.removesuffix("_plain.png") for p in sorted(folder.glob("figures/lesion_*_plain.png"))), "")
+    first = _largest(folder)
     plain, outlined = (f"{base}/figures/{first}_plain.png", f"{base}/figures/{first}_fluid.png") if first else ("", "")
     if not first and (folder / "figures" / "overview.png").is_file():
         plain = f"{base}/figures/overview.png"
@@ -54,9 +58,18 @@ def _card(row: Row, outcome: Outcome, out: Path) -> Card:
         plain,
         outlined,
         f"Key image of {row.name}",
-        f"{outcome.status}: {words}",
+        f"{STATUS_WORDS.get(outcome.status, outcome.status)}: {words}",
         report,
     )
+
+
+def _largest(folder: Path) -> str:
+    """The code of the largest lesion that has pictures: captions are kept in the order of drawing, largest first."""
+    captions = folder / CAPTIONS
+    if not captions.is_file():
+        return ""
+    names = json.loads(captions.read_text(encoding="utf-8"))
+    return next((n.removesuffix("_plain") for n in names if n.startswith("lesion_") and n.endswith("_plain")), "")
 
 
 def only_failures(rows: Sequence[Row], failures: Path) -> frozenset[str]:

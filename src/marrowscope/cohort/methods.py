@@ -77,7 +77,7 @@ def _studies(summary: Summary) -> str:
     sites = ", ".join(f"{n} {site.replace('_', ' ')}" for site, n in sorted(summary.sites.items())) or "none"
     counts = summary.statuses
     return (
-        f"Of {total} examinations, {done} of {len(summary.subjects)} subjects were assessed ({sites}), "
+        f"Of {total} examinations, {done} (of {len(summary.subjects)} subjects) were assessed ({sites}), "
         f"{counts['partly_not_assessable']} of them with parts not assessable; {counts['refused']} were refused and "
         f"{counts['failed']} failed (listed in studies.csv)."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from marrowscope.cohort.tables import natural
 from marrowscope.errors import UsageError
 
 WIDTH, HEIGHT, MARGIN = 640, 400, 56
@@ -23,14 +25,16 @@ Point = tuple[float, float]
 
 
 def volume_by_visit(studies: Sequence[dict[str, Any]], column: str = "edema_volume_cm3") -> str:
-    """A line a subject over its visits, in manifest order."""
-    visits = list(dict.fromkeys(s["visit"] for s in studies))
+    """A line a joint over its visits, in the order of their names."""
+    visits = sorted({s["visit"] for s in studies}, key=natural)
     lines: dict[str, list[Point]] = {}
     for s in studies:
         if s.get(column) is not None:
-            lines.setdefault(s["subject"], []).append((float(visits.index(s["visit"])), float(s[column])))
+            joint = f"{s['subject']} {s.get('site', '')} {s.get('side', '')}"
+            lines.setdefault(joint, []).append((float(visits.index(s["visit"])), float(s[column])))
     highest = max((y for line in lines.values() for _, y in line), default=1.0) or 1.0
-    frame = _Frame((0.0, max(1.0, len(visits) - 1.0)), (0.0, highest))
+    lines = {joint: sorted(line) for joint, line in lines.items()}
+    frame = _Frame(None, (0.0, highest), len(visits))
     parts = [frame.line(line, COLOURS[n % len(COLOURS)]) for n, line in enumerate(lines.values())]
     parts += [frame.x_label(float(n), v) for n, v in enumerate(visits)]
     return frame.svg("Edema volume by visit", "visit", "cm3", parts)
@@ -57,7 +61,7 @@ def bland_altman(
     mean, difference = (a + b) / 2, a - b
     bias, spread = float(difference.mean()), float(difference.std(ddof=1))
     limits = (bias - LIMITS_OF_AGREEMENT * spread, bias + LIMITS_OF_AGREEMENT * spread)
-    low, high = min(float(difference.min()), limits[0]), max(float(difference.max()), limits[1])
+    low, high = min(0.0, float(difference.min()), limits[0]), max(0.0, float(difference.max()), limits[1])
     frame = _Frame((0.0, float(mean.max()) or 1.0), (low, high if high > low else low + 1.0))
     parts = [frame.dot((float(x), float(y))) for x, y in zip(mean, difference, strict=True)]
     parts += [frame.level(y, dashed=n > 0) for n, y in enumerate((bias, *limits))]
@@ -80,11 +84,27 @@ def read_reader_table(path: Path) -> dict[tuple[str, str], float]:
         ) from error
 
 
-class _Frame:
-    """Axes: from data to pixels."""
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """About ``count`` round numbers that span an interval, its ends inside."""
+    raw = (high - low) / max(1, count - 1)
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [n * step for n in range(first, last + 1)]
 
-    def __init__(self, x: Point, y: Point) -> None:
-        self._x, self._y = x, y
+
+class _Frame:
+    """Axes from data to pixels, with round numbers along them.
+
+    Args:
+        x: interval along the bottom; None for places 0 to ``places - 1`` that are named. y: interval up the side.
+    """
+
+    def __init__(self, x: Point | None, y: Point, places: int = 0) -> None:
+        self._up = ticks(*y)
+        self._along = ticks(*x) if x is not None else []
+        self._x = (self._along[0], self._along[-1]) if x is not None else (-0.25, max(1, places) - 0.75)
+        self._y = (self._up[0], self._up[-1])
 
     def _at(self, p: Point) -> Point:
         across = (p[0] - self._x[0]) / (self._x[1] - self._x[0])
@@ -94,7 +114,7 @@ class _Frame:
     def line(self, points: list[Point], colour: str) -> str:
         at = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(self._at, points))
         dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in map(self._at, points))
-        return f'<polyline points="{at}" fill="none" stroke="{colour}" stroke-width="1.5"/>{dots}'
+        return f'<polyline points="{at}" fill="none" stroke="{colour}" stroke-width="1.5" opacity="0.8"/>{dots}'
 
     def dot(self, point: Point) -> str:
         x, y = self._at(point)
@@ -110,11 +130,16 @@ class _Frame:
         x, _ = self._at((value, self._y[0]))
         return f'<text x="{x:.1f}" y="{HEIGHT - MARGIN + 18}" text-anchor="middle">{escape(words)}</text>'
 
+    def _scale(self) -> str:
+        """Numbers along both axes, a faint line at each height."""
+        parts = [self.x_label(v, f"{v:g}") for v in self._along]
+        for value in self._up:
+            _, y = self._at((self._x[0], value))
+            parts.append(f'<text x="{MARGIN - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
+            parts.append(f'<line x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e4e4e4"/>')
+        return "".join(parts)
+
     def svg(self, title: str, x: str, y: str, parts: Sequence[str]) -> str:
-        ends = "".join(
-            f'<text x="{MARGIN - 6}" y="{self._at((self._x[0], v))[1] + 4:.1f}" text-anchor="end">{v:.1f}</text>'
-            for v in self._y
-        )
         axes = f'<path d="M{MARGIN} {MARGIN}V{HEIGHT - MARGIN}H{WIDTH - MARGIN}" fill="none" stroke="#222"/>'
         words = (
             f'<text x="{WIDTH / 2}" y="24" text-anchor="middle" font-size="15">{escape(title)}</text>'
@@ -123,4 +148,5 @@ class _Frame:
         )
         box = f'viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12"'
         head = f'<svg xmlns="http://www.w3.org/2000/svg" {box}>'
-        return f'{head}<rect width="100%" height="100%" fill="#fff"/>{axes}{ends}{"".join(parts)}{words}</svg>\n'
+        body = f"{self._scale()}{axes}{''.join(parts)}{words}"
+        return f'{head}<rect width="100%" height="100%" fill="#fff"/>{body}</svg>\n'
