@@ -2,6 +2,7 @@
 
 python -m benchmarks.reading            speed and memory: 500 slices in 20 series, in a process of its own
 python -m benchmarks.reading --quality  quality checks over the development data, one row an exam
+python -m benchmarks.reading --faults 8 detection and false alarms on simulated knees, 8 seeds with each fault
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -85,14 +87,38 @@ def quality(shared: Path) -> None:
         row(case, read_study(shared / "data" / "si_joint" / case))
 
 
+def faults(seeds: int, first: int = 1000) -> None:
+    """How often each check warns: knees of every fluid class, noise and field, without and with one fault each."""
+    from marrowscope.simulate import Fault, KneeOptions, knee, write_dicom
+    from marrowscope.study import Role, read_study
+
+    found: dict[str, Counter[str]] = {}
+    for seed in range(first, first + seeds):
+        facts = {"fluid": ("pd_fs", "t2_fs", "stir")[seed % 3], "noise": ("low", "medium", "high")[seed // 3 % 3]}
+        for fault in (None, *Fault):
+            wrong = () if fault is None else (fault,)
+            study = knee(seed, KneeOptions(**facts, field_t=(3.0, 1.5)[seed % 2], faults=wrong, voxel_mm=1.0))
+            with tempfile.TemporaryDirectory() as folder:
+                write_dicom(study, Path(folder))
+                fluid = read_study(Path(folder)).with_role(Role.FLUID)[0]
+            row = found.setdefault(str(fault or "none") + (" (stir)" if facts["fluid"] == "stir" else ""), Counter())
+            row["exams"] += 1
+            row.update(check.code for check in fluid.qc if check.severity not in ("ok", "note"))
+    for name, row in found.items():
+        print(f"{name:24}", ", ".join(f"{code} {count}" for code, count in sorted(row.items())))
+
+
 def main() -> int:
     """Measure speed, or print the quality table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quality", action="store_true")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
+    parser.add_argument("--faults", type=int, default=0, metavar="SEEDS")
     options = parser.parse_args()
-    if options.quality:
+    if options.faults:
+        faults(options.faults)
+    elif options.quality:
         quality(options.shared)
     else:
         speed(options.repeats)

@@ -31,6 +31,8 @@ PHYSICS = [
     (replace(SE, tr_ms=2500, te_ms=30, fat_suppression=NONE), "other", "pd"),
     (replace(SE, tr_ms=9000, te_ms=100, ti_ms=2500, fat_suppression=SPECTRAL), "other", "other"),
     (replace(GR, tr_ms=500, te_ms=20, fat_suppression=SPECTRAL), "other", "gre"),
+    (replace(SE, scanning_sequence=(), tr_ms=6.8, te_ms=3.1, flip_deg=9, fat_suppression=SPECTRAL), "other", "gre"),
+    (replace(SE, scanning_sequence=(), tr_ms=600, te_ms=12, flip_deg=90, fat_suppression=NONE), "t1", "t1"),
     (replace(SE, modality="CT", kvp=120.0), "ct", "other"),
 ]
 KINDS = [

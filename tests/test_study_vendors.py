@@ -22,6 +22,7 @@ SPIN = {"EchoPulseSequence": "SPIN", "Manufacturer": "Siemens Healthineers", "So
 
 
 def write(tmp_path: Path, *datasets: Dataset) -> Path:
+    tmp_path.mkdir(exist_ok=True)
     for number, ds in enumerate(datasets):
         (tmp_path / f"{number}.dcm").write_bytes(encoded(ds))
     return tmp_path
@@ -64,6 +65,20 @@ def test_a_concatenation_in_two_files_is_one_volume(tmp_path: Path) -> None:
     second = enhanced([truth()], [(k, 0) for k in range(4, 7)], shared=FAT_SAT, ConcatenationUID="1.2.9", **SPIN)
     second.SOPInstanceUID = second.file_meta.MediaStorageSOPInstanceUID = "1.2.9.2"
     assert np.array_equal(arrays(read_study(write(tmp_path, first, second)))[0], truth())
+
+
+def test_private_groups_tell_the_sequence_only_where_nothing_else_does(tmp_path: Path) -> None:
+    def philips(group: Dataset, k: int, t: int) -> None:
+        decoy(group, k, t)
+        for element in group:
+            if element.tag.is_private and element.VR == "SQ":
+                element.value[0].ScanningSequence = "GR"
+
+    facts = {**SPIN, "Manufacturer": "Philips", "SeriesDescription": "sag"}
+    named = read_study(write(tmp_path / "a", enhanced([truth()], SHUFFLED[7:], per_frame=philips, **facts)))
+    assert (named.series[0].role, named.series[0].sequence.te_ms) == (Role.T2_NOFS, 70.0)
+    unnamed = enhanced([truth()], SHUFFLED[7:], per_frame=philips, **{**facts, "EchoPulseSequence": ""})
+    assert read_study(write(tmp_path / "b", unnamed)).series[0].sequence_class is SequenceClass.GRE
 
 
 def test_enhanced_stir_goes_by_its_inversion_time(tmp_path: Path) -> None:

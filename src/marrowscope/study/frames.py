@@ -106,7 +106,8 @@ def frames_of(dicom: DicomFile) -> Iterator[Frame]:
         raise RefusedInputError("too_many_frames", f"{len(per_frame)} frames", f"{limits.MAX_FRAMES} at most")
     shared = [item for group in root.items("SharedFunctionalGroupsSequence") for item in macros(group)]
     for index, group in enumerate(per_frame):
-        yield frame_at(dicom, Header(*macros(group), *shared, dicom.dataset), index, len(per_frame))
+        header = Header(*macros(group), *shared, dicom.dataset, *private_macros(group))
+        yield frame_at(dicom, header, index, len(per_frame))
 
 
 def frame_header(frame: Frame) -> Header:
@@ -115,17 +116,24 @@ def frame_header(frame: Frame) -> Header:
     if frame.of is None:
         return root
     shared = [item for group in root.items("SharedFunctionalGroupsSequence") for item in macros(group)]
-    return Header(*macros(root.items("PerFrameFunctionalGroupsSequence")[frame.index]), *shared, frame.source.dataset)
+    group = root.items("PerFrameFunctionalGroupsSequence")[frame.index]
+    return Header(*macros(group), *shared, frame.source.dataset, *private_macros(group))
 
 
 def macros(group: Dataset) -> list[Dataset]:
-    """The items of every standard functional group macro of a frame (each macro is a sequence of one item).
+    """The items of every standard functional group macro of a frame (each macro is a sequence of one item)."""
+    return _items(group, private=False)
 
-    Vendors' private groups are left out: they repeat instance attributes with other meanings.
-    """
+
+def private_macros(group: Dataset) -> list[Dataset]:
+    """The items of vendors' own groups, asked last: they repeat instance attributes, some with other meanings."""
+    return _items(group, private=True)
+
+
+def _items(group: Dataset, *, private: bool) -> list[Dataset]:
     header = Header(group)
-    standard = (tag for tag in group if not tag.tag.is_private and tag.VR == "SQ")
-    return [item for element in standard for item in header.items(element.tag)]
+    wanted = (element for element in group if element.VR == "SQ" and element.tag.is_private is private)
+    return [item for element in wanted for item in header.items(element.tag)]
 
 
 def _refuse_non_image(dicom: DicomFile, root: Header) -> None:

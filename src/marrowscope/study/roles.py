@@ -114,7 +114,14 @@ def _is_gradient_echo(sequence: Sequence, words: frozenset[str]) -> bool:
     scanning = frozenset(sequence.scanning_sequence)
     if scanning & {"GR", "SE"}:
         return "SE" not in scanning
-    return "gre" in words
+    return "gre" in words or _excites_weakly(sequence)
+
+
+def _excites_weakly(sequence: Sequence) -> bool:
+    """Whether flip angle and repetition time are a gradient echo's, where the header names no sequence."""
+    if sequence.flip_deg is None or sequence.tr_ms is None:
+        return False
+    return 0 < sequence.flip_deg <= limit("gre_flip_max_deg") and 0 < sequence.tr_ms <= limit("gre_tr_max_ms")
 
 
 def _decide_gradient(sequence: Sequence, words: frozenset[str]) -> Decision:

@@ -24,7 +24,7 @@ _DIXON_TYPES: Final = frozenset(
 def sequence_of(frame: Frame) -> Sequence:
     """The physics of a frame's acquisition; None for what its header does not say."""
     header = frame_header(frame)
-    scanning = header.words("ScanningSequence") or _enhanced_scanning(header)
+    scanning = _enhanced_scanning(header) or header.words("ScanningSequence")
     return Sequence(
         modality=frame.modality,
         tr_ms=header.number("RepetitionTime"),

@@ -23,6 +23,9 @@ _GHOST_SIGMA: Final = (2.0, 10.0)
 _NOISE_PASSED: Final = 0.3
 """Share of pure noise that the band pass lets through on the coarse grid (measured on air without ghosts)."""
 
+_MIN_OVER_NOISE: Final = 5.5
+"""Below this the body's edge drowns in noise, and what is left of it outside the mask would pass for ghosts."""
+
 _RAYLEIGH: Final = 0.655
 """Standard deviation of magnitude noise in air over that of the noise itself (Gudbjartsson 1995)."""
 
@@ -32,13 +35,15 @@ _MAD_TO_SIGMA: Final = 1.4826
 def check_motion(slices: Slices) -> QcCheck:
     """Ghosts: structure in the air around a limb, over the body's signal.
 
-    Only ghosts that reach the air are seen; very strong ones that touch the limb are taken for it.
+    Only ghosts that reach the air are seen: not those of a limb whose phase encoding runs along it, nor very strong
+    ones that touch the limb and are taken for it.
     """
     looked = slices.filled[::_EVERY] if slices.surrounded else ()
     ratios = {int(k): ratio for k in looked if (ratio := ghost_ratio(slices, int(k))) is not None}
     if not ratios:
-        value = Measurement.not_assessable("ghost_ratio", "1", "no air around the body in view")
-        return QcCheck("motion", Severity.OK, "motion not judged: no air around the body in view", value=value)
+        why = "no air around the body in view, or too much noise in it"
+        value = Measurement.not_assessable("ghost_ratio", "1", why)
+        return QcCheck("motion", Severity.NOTE, f"motion not judged: {why}", "look for ghosts yourself", value)
     worst = float(np.percentile(list(ratios.values()), 75))
     value = Measurement.of("ghost_ratio", worst, "1")
     bad = tuple(sorted(k for k, ratio in ratios.items() if ratio > threshold("motion", "note")))
@@ -62,7 +67,7 @@ def ghost_ratio(slices: Slices, k: int) -> float | None:
     fine, wide = (ndimage.gaussian_filter(plane, sigma) for sigma in _GHOST_SIGMA)
     core = ndimage.binary_erosion(air, iterations=4)
     signal = float(np.median(slices.values[k][slices.body[k]]))
-    if signal <= 0 or int(core.sum()) < _MIN_AIR_PIXELS // 2:
+    if signal <= _MIN_OVER_NOISE * (slices.noise or 0.0) or int(core.sum()) < _MIN_AIR_PIXELS // 2:
         return None
     ghosts, noise = float((fine - wide)[core].std()), float((plane - fine)[core].std())
     return float(np.sqrt(max(0.0, ghosts**2 - (_NOISE_PASSED * noise) ** 2)) / signal)
