@@ -194,6 +194,14 @@ def test_too_many_files_stop_early(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         read_study(whole_study(tmp_path))
 
 
+def test_too_many_folders_stop_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for k in range(5):
+        (tmp_path / f"{k}").mkdir()
+    monkeypatch.setattr(limits, "MAX_FILES", 3)
+    with pytest.raises(LimitExceededError, match="folders"):
+        read_study(tmp_path)
+
+
 @pytest.mark.filterwarnings("ignore:Invalid value")
 def test_uids_and_names_cannot_lead_out_or_run(tmp_path: Path) -> None:
     script = "<script>alert(1)</script>"

@@ -23,7 +23,7 @@ from pydicom.uid import (
 from marrowscope.errors import StudyError, UsageError
 from marrowscope.measurement import Severity
 from marrowscope.study import Role, SequenceClass, Study, read_study, require_fluid
-from marrowscope.study.choose import nearest
+from marrowscope.study.choose import explain_choice, nearest
 from marrowscope.study.describe import describe
 from study_files import AXIAL, CORONAL, SAGITTAL, SHAPE, affine, encoded, instance, save, series, truth
 
@@ -228,6 +228,22 @@ def test_a_study_without_fluid_says_what_comes_nearest(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="series 1: T2-weighted, but no fat suppression"):
         require_fluid(study)
     assert "no fat suppression" in nearest(study)
+
+
+@pytest.mark.parametrize(
+    ("second", "why"),
+    [
+        ({"EchoTime": 30}, "contrast class"),
+        ({"SliceThickness": 1.0, "PixelSpacing": [0.9, 0.9]}, "voxels are finer"),
+        ({}, "lower series number"),
+        ({"ContrastBolusAgent": "Gadovist"}, "passes its quality checks"),
+    ],
+)
+def test_the_choice_among_fluid_series_says_why(second: dict[str, object], why: str, tmp_path: Path) -> None:
+    study = read_study(save([*series(truth()), *series(truth(seed=1), series=2, **second)], tmp_path))
+    assert study.fluid is not None and study.fluid.number == 1
+    assert why in explain_choice(study) == describe(study)["fluid_choice"]
+    assert explain_choice(study).startswith("series 1 is taken before series 2")
 
 
 def test_nonsense_paths_and_roles_are_clear_errors(tmp_path: Path) -> None:

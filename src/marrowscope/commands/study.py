@@ -45,9 +45,13 @@ def _show(study: Study) -> None:
     from rich.console import Console
     from rich.markup import escape
 
+    from marrowscope.study.choose import explain_choice
+
     console = Console(highlight=False, soft_wrap=True)
     if study.series or study.radiographs:
         console.print(_table(study))
+    if choice := explain_choice(study):
+        console.print(escape(f"choice: {choice}"))
     for title, guess in (("site", study.site), ("side", study.side)):
         told = guess.value or (f"ask: {' or '.join(guess.candidates)}" if guess.candidates else "ask: not told")
         why = "; ".join(dict.fromkeys(reason.text for reason in guess.reasons))

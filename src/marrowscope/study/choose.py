@@ -30,14 +30,44 @@ def rank(series: tuple[Series, ...], plane: str | None = None) -> tuple[Series, 
     Dixon water, PD-FS, unknown); finest voxels; series number; uid.
     """
 
-    def key(s: Series) -> tuple[bool, bool, int, int, float, int, str]:
-        warnings = sum(check.severity is Severity.WARNING for check in s.qc)
-        order = _CLASS_ORDER.index(s.sequence_class) if s.sequence_class in _CLASS_ORDER else len(_CLASS_ORDER)
-        number = s.number if s.number is not None else 0
-        off_plane = plane is not None and s.plane != plane
-        return (not s.usable, off_plane, warnings, order, round(s.volume.voxel_volume_mm3, 3), number, s.uid)
+    return tuple(sorted(series, key=lambda s: _key(s, plane)))
 
-    return tuple(sorted(series, key=key))
+
+_CRITERIA = (
+    "it passes its quality checks",
+    "it lies in the plane asked for",
+    "it has fewer quality warnings",
+    "its contrast class shows edema more plainly",
+    "its voxels are finer",
+    "it has the lower series number",
+    "it comes first by its uid",
+)
+"""What each place of :func:`_key` means, in its order."""
+
+
+def _key(s: Series, plane: str | None) -> tuple[bool, bool, int, int, float, int, str]:
+    warnings = sum(check.severity is Severity.WARNING for check in s.qc)
+    order = _CLASS_ORDER.index(s.sequence_class) if s.sequence_class in _CLASS_ORDER else len(_CLASS_ORDER)
+    number = s.number if s.number is not None else 0
+    off_plane = plane is not None and s.plane != plane
+    return (not s.usable, off_plane, warnings, order, round(s.volume.voxel_volume_mm3, 3), number, s.uid)
+
+
+def explain_choice(study: Study, plane: str | None = None) -> str:
+    """Why lesions are sized on the series that :func:`require_fluid` takes; empty when it takes none."""
+    candidates = rank(tuple(s for s in study.series if s.role is Role.FLUID), plane)
+    if not candidates or not candidates[0].usable:
+        return ""
+    best = candidates[0]
+    if len(candidates) == 1:
+        return f"series {_named(best)} is the only fluid-sensitive series"
+    pairs = zip(_key(best, plane), _key(candidates[1], plane), _CRITERIA, strict=True)
+    why = next(text for one, other, text in pairs if one != other)
+    return f"series {_named(best)} is taken before series {_named(candidates[1])}: {why}"
+
+
+def _named(series: Series) -> str:
+    return str(series.number) if series.number is not None else series.uid
 
 
 def require_fluid(study: Study, plane: str | None = None) -> Series:

@@ -35,6 +35,7 @@ _PLUGINS: Final = {
 
 def main() -> None:
     """Decode until stdin closes. A native crash or the time limit ends the process; the parent starts another."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash must leave no copy of the patient's pixels
     jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # codecs print to stdout
     while (head := jobs.read(HEAD.size)) and len(head) == HEAD.size:

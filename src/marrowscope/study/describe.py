@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from marrowscope.study.choose import explain_choice
 from marrowscope.study.types import Radiograph, Series, Study
 
 
@@ -18,6 +19,7 @@ def describe(study: Study) -> dict[str, Any]:
         "site": study.site.to_dict(),
         "side": study.side.to_dict(),
         "fluid_series": None if fluid is None else fluid.uid,
+        "fluid_choice": explain_choice(study),
         "series": [describe_series(s) for s in study.series],
         "radiographs": [describe_radiograph(r) for r in study.radiographs],
         "refusals": [r.to_dict() for r in study.refusals],

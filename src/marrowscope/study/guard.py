@@ -87,7 +87,11 @@ def _collect(found: Iterator[InputFile | Refusal]) -> Inputs:
 
 
 def _walk(root: Path) -> Iterator[InputFile | Refusal]:
-    for folder, folders, names in os.walk(root, followlinks=False):
+    for seen, (folder, folders, names) in enumerate(os.walk(root, followlinks=False)):
+        if seen > limits.MAX_FILES:
+            raise LimitExceededError(
+                f"more than {limits.MAX_FILES} folders", "the folder of one study", "point at one study's folder"
+            )
         relative = Path(folder).relative_to(root)
         if len(relative.parts) >= limits.MAX_DEPTH:
             folders.clear()
