@@ -3,6 +3,7 @@ import { Niivue, SLICE_TYPE } from "@niivue/niivue";
 
 export type Plane = "axial" | "coronal" | "sagittal";
 export type Point = [number, number, number];
+export type Colours = readonly (readonly [number, number, number])[];
 export type OverlayStyle = "off" | "outline" | "fill";
 
 const SLICE: Record<Plane, SLICE_TYPE> = {
@@ -32,10 +33,15 @@ export class ImagePane {
     this.plane = entry.plane;
   }
 
-  static async open(canvas: HTMLCanvasElement, entry: VolumeEntry, labels: boolean): Promise<ImagePane> {
+  /**
+   * A pane that shows the volume. Window, plane and colours are set before it loads: each later change of them
+   * costs another pass over the whole volume.
+   */
+  static async open(canvas: HTMLCanvasElement, entry: VolumeEntry, colours: Colours): Promise<ImagePane> {
     const nv = new Niivue({
       backColor: [0, 0, 0, 1],
       crosshairColor: [0.34, 0.71, 0.91, 0.55],
+      crosshairGap: 10,
       crosshairWidth: 1,
       dragAndDropEnabled: false,
       isColorbar: false,
@@ -50,15 +56,16 @@ export class ImagePane {
       tileMargin: 0,
     });
     const pane = new ImagePane(nv, entry);
+    const [low, high] = entry.windows["usual"] ?? [0, 1];
     await nv.attachToCanvas(canvas, false);
-    await nv.loadVolumes([{ url: entry.url, name: entry.url, colormap: "gray" }]);
-    const usual = entry.windows["usual"] ?? [0, 1];
-    pane.setWindow(usual[0], usual[1]);
-    pane.setPlane(entry.plane);
-    if (labels) {
-      nv.createEmptyDrawing();
-      nv.drawOpacity = 0;
-    }
+    nv.setSliceType(SLICE[entry.plane]);
+    nv.drawLut = makeLut(colours);
+    await nv.loadVolumes([{ url: entry.url, name: entry.url, colormap: "gray", cal_min: low, cal_max: high }]);
+    const volume = nv.volumes[0];
+    [pane.low, pane.high] = [low, high];
+    if (volume && (volume.cal_min !== low || volume.cal_max !== high)) pane.setWindow(low, high);
+    nv.drawOpacity = 0;
+    nv.createEmptyDrawing();
     return pane;
   }
 
@@ -171,18 +178,8 @@ export class ImagePane {
     this.nv.drawScene();
   }
 
-  setLabelColours(colours: readonly (readonly [number, number, number])[]): void {
-    const map = { R: [0], G: [0], B: [0], A: [0], I: [0], labels: [""] };
-    colours.forEach(([r, g, b], n) => {
-      map.R.push(r);
-      map.G.push(g);
-      map.B.push(b);
-      map.A.push(255);
-      map.I.push(n + 1);
-      map.labels.push(String(n + 1));
-    });
-    this.nv.drawLut = makeLut(map);
-    this.nv.updateGLVolume();
+  setCrosshair(shown: boolean): void {
+    this.nv.setCrosshairWidth(shown ? 1 : 0);
   }
 
   resize(): void {
@@ -192,12 +189,9 @@ export class ImagePane {
 }
 
 /** 256 colours for label values, as NiiVue's own makeDrawLut lays them out. */
-function makeLut(map: { R: number[]; G: number[]; B: number[]; A: number[] }): { lut: Uint8ClampedArray; labels: string[] } {
+function makeLut(colours: Colours): { lut: Uint8ClampedArray; labels: string[] } {
   const lut = new Uint8ClampedArray(256 * 4);
-  for (let n = 1; n < 256; n += 1) {
-    const at = ((n - 1) % (map.R.length - 1)) + 1;
-    lut.set([map.R[at] ?? 255, map.G[at] ?? 255, map.B[at] ?? 0, 255], n * 4);
-  }
+  for (let n = 1; n < 256; n += 1) lut.set([...(colours[(n - 1) % colours.length] ?? [255, 255, 0]), 255], n * 4);
   return { lut, labels: [] };
 }
 

@@ -97,6 +97,14 @@ document.addEventListener("change", (event) => {
 });
 
 document.addEventListener("click", (event) => {
+  const button = (event.target as HTMLElement).closest<HTMLElement>("[data-field]");
+  const field = button && document.getElementById(`i-${button.dataset["field"]}`);
+  if (!(field instanceof HTMLSelectElement)) return;
+  field.value = button?.dataset["value"] ?? "";
+  field.dispatchEvent(new Event("change", { bubbles: true }));
+});
+
+document.addEventListener("click", (event) => {
   const button = (event.target as HTMLElement).closest<HTMLElement>("[data-answer]");
   if (!button) return;
   const name = `f.${button.dataset["answer"]}`;
@@ -105,6 +113,18 @@ document.addEventListener("click", (event) => {
   radio.checked = true;
   radio.dispatchEvent(new Event("change", { bubbles: true }));
 });
+
+// --- a page inside a page: as tall as it is, so that only the outer one scrolls ---------------------------------
+
+for (const frame of document.querySelectorAll<HTMLIFrameElement>("iframe[data-grow]")) {
+  const grow = (): void => {
+    const height = frame.contentDocument?.documentElement.scrollHeight;
+    if (height) frame.style.height = `${height + 8}px`;
+  };
+  frame.addEventListener("load", grow);
+  window.addEventListener("resize", grow);
+  grow();
+}
 
 // --- printing --------------------------------------------------------------------------------------------------
 

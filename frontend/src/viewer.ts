@@ -3,6 +3,7 @@ import { ImagePane, type OverlayStyle, type Plane, type Point, type VolumeEntry 
 
 interface Lesion {
   label: number;
+  bone: string;
   place: string;
   kind: string;
   verdict: string;
@@ -36,8 +37,16 @@ interface ReadingState {
 interface Manifest {
   volumes: VolumeEntry[];
   shape: Point;
-  prior: { volumes: VolumeEntry[] } | null;
+  prior: { volumes: VolumeEntry[]; state: ReadingState; links: Link[] } | null;
   state: ReadingState;
+}
+
+/** A bone's rigid registration of the prior visit to this one (RAS mm, row by row), largest bone first. */
+interface Link {
+  bone: string;
+  dice: number;
+  forward: number[];
+  backward: number[];
 }
 
 type Tool = "look" | "brush" | "erase" | "grow" | "split";
@@ -68,17 +77,30 @@ const KEYS: [string, string][] = [
   ["P", "another plane of the active image"],
   ["T", "make the other image active"],
   ["M", "maximise the active image"],
+  ["C", "crosshair on or off"],
   ["?", "this list"],
 ];
 
 const PLANES: Plane[] = ["axial", "coronal", "sagittal"];
 const ROLE_NAMES: Record<string, string> = { fluid: "Fluid", t1: "T1" };
+const HINTS: Record<Tool, string> = {
+  look: "",
+  brush: "drag over the fluid image: it adds to the chosen lesion, or begins a new one when none is chosen",
+  erase: "drag over the fluid image: it takes away from the chosen lesion",
+  grow: "click on a bright spot in marrow: it grows inside its bone down to half of that brightness",
+  split: "choose a lesion, then paint the part of it that is a lesion of its own",
+};
 
+/** Most columns of a score sheet drawn as a table; more (slices) are drawn as a strip for each row. */
+const MOST_COLUMNS = 5;
 
+/** `labels`: this visit's lesions, the prior's, or none. `prior`: an earlier visit's image. */
 interface View {
   pane: ImagePane;
   host: HTMLElement;
   title: string;
+  labels: boolean;
+  prior: boolean;
 }
 
 class Viewer {
@@ -92,7 +114,10 @@ class Viewer {
   private automatic = false;
   private busy = false;
   private stroke: Set<number> | null = null;
+  private crosshair = true;
   private shape: Point = [1, 1, 1];
+  private links: Link[] = [];
+  private shared: Point = [0, 0, 0];
   private state!: ReadingState;
 
   constructor(private readonly root: HTMLElement) {}
@@ -110,22 +135,33 @@ class Viewer {
     this.listen();
     const wanted: [VolumeEntry, string, boolean][] = manifest.volumes
       .filter((v) => v.role === "fluid" || v.role === "t1")
-      .map((v) => [v, ROLE_NAMES[v.role] ?? v.role, v.role === "fluid"]);
+      .map((v) => [v, ROLE_NAMES[v.role] ?? v.role, false]);
     const prior = manifest.prior?.volumes.find((v) => v.role === "fluid");
-    if (prior) wanted.splice(1, 0, [prior, "Prior", false]);
-    for (const [entry, title, labels] of wanted) {
-      await this.addPane(entry, title, labels);
+    if (prior) wanted.splice(1, 0, [prior, "Prior", true]);
+    this.links = manifest.prior?.links ?? [];
+    const hosts = wanted.map(([, title]) => this.makeHost(title));
+    for (const [n, [entry, title, isPrior]] of wanted.entries()) {
+      await this.openPane(hosts[n]!, entry, title, isPrior);
+      if (n === 0) this.showFirst();
+      else if (isPrior) this.paint(manifest.prior!.state, this.views[n]!);
       this.root.dataset["first"] ??= performance.now().toFixed(0);
+      await painted();
     }
-    this.paint(this.state);
-    const first = this.state.lesions[0];
-    if (first) this.choose(first.label);
-    this.activate(0);
+    this.moveTo(this.shared);
     this.root.dataset["ready"] = "yes";
+    this.root.dataset["both"] = performance.now().toFixed(0);
     this.root.dataset["axes"] = String(this.views.every((v) => v.pane.axesAsGiven));
   }
 
-  private async addPane(entry: VolumeEntry, title: string, labels: boolean): Promise<void> {
+  private showFirst(): void {
+    this.paint(this.state);
+    this.shared = this.views[0]!.pane.world();
+    const first = this.state.lesions.find((l) => l.verdict !== "rejected");
+    if (first) this.choose(first.label);
+    this.activate(0);
+  }
+
+  private makeHost(title: string): HTMLElement {
     const host = element("div", "pane");
     host.dataset["role"] = title.toLowerCase();
     const canvas = document.createElement("canvas");
@@ -140,20 +176,19 @@ class Viewer {
       host.append(element("span", name));
     }
     this.panes.append(host);
-    const pane = await ImagePane.open(canvas, entry, labels);
-    if (labels) pane.setLabelColours(COLOURS);
-    const view = { pane, host, title };
+    return host;
+  }
+
+  private async openPane(host: HTMLElement, entry: VolumeEntry, title: string, prior: boolean): Promise<void> {
+    const pane = await ImagePane.open(host.querySelector("canvas")!, entry, COLOURS);
+    const view = { pane, host, title, prior, labels: prior || this.views.length === 0 };
     this.views.push(view);
-    this.listenPane(view, glass);
+    this.listenPane(view, host.querySelector<HTMLElement>(".glass")!);
     this.label(view);
   }
 
   private get panes(): HTMLElement {
     return byId("panes");
-  }
-
-  private get main(): ImagePane | null {
-    return this.views[0]?.pane ?? null;
   }
 
   // --- what the pointer does ---------------------------------------------------------------------------------
@@ -199,7 +234,7 @@ class Viewer {
 
   private look(view: View, event: PointerEvent): void {
     const mm = view.pane.worldAt(...inside(view.host, event));
-    if (mm) this.moveTo(mm);
+    if (mm) this.moveTo(this.toShared(view, mm));
   }
 
   private dragWindow(view: View, start: { x: number; y: number; low: number; high: number }, event: PointerEvent): void {
@@ -323,8 +358,8 @@ class Viewer {
 
   // --- what is shown -------------------------------------------------------------------------------------------
 
-  private paint(state: ReadingState): void {
-    const pane = this.main;
+  private paint(state: ReadingState, view = this.views[0]): void {
+    const pane = view?.pane;
     const bitmap = pane?.labels;
     if (!pane || !bitmap) return;
     bitmap.fill(0);
@@ -341,7 +376,7 @@ class Viewer {
     byId("lesions").replaceChildren(...state.lesions.map((lesion, n) => this.lesionRow(lesion, n)));
     byId("lesion-actions").hidden = !state.lesions.length;
     byId("totals").replaceChildren(...state.totals.flatMap((t) => [text("dt", t.label), text("dd", t.value)]));
-    byId("scores").replaceChildren(...state.scores.map((score) => this.scoreGrid(score)));
+    byId("scores").replaceChildren(...state.scores.map((score, n) => this.scoreGrid(score, n === 0)));
     if (!state.lesions.some((lesion) => lesion.label === this.chosen)) this.chosen = 0;
   }
 
@@ -392,25 +427,68 @@ class Viewer {
     }
   }
 
-  private scoreGrid(score: Score): HTMLElement {
-    const box = element("div", "score");
-    const heading = text("h3", score.label);
+  private scoreGrid(score: Score, open: boolean): HTMLElement {
+    const box = element("details", "score") as HTMLDetailsElement;
+    box.dataset["score"] = score.id;
+    box.open = byId("scores").querySelector<HTMLDetailsElement>(`[data-score="${CSS.escape(score.id)}"]`)?.open ?? open;
+    const heading = element("summary");
     const value = score.total.value;
-    heading.append(text("b", value === undefined ? score.total.status.replaceAll("_", " ") : String(+value.toFixed(2))));
-    const grid = element("div", "cells");
-    for (const cell of score.cells) grid.append(this.cellButton(score, cell));
+    const shown = value === undefined ? score.total.status.replaceAll("_", " ") : String(+value.toFixed(2));
+    heading.append(text("span", score.label), text("b", shown));
     box.append(heading);
     if (score.statement) box.append(text("p", score.statement));
-    box.append(grid);
+    if (score.cells.length) box.append(...this.cellSheet(score));
+    else box.append(text("p", "no cells"));
     return box;
   }
 
-  private cellButton(score: Score, cell: Cell): HTMLElement {
-    const button = text("button", cell.id.replaceAll("_", " ").replaceAll(".", " "));
-    button.append(text("b", cell.value === null ? "–" : String(cell.value)));
+  /** A score's cells as readers know them: one row a place; columns, or a strip of slices where there are many. */
+  private cellSheet(score: Score): HTMLElement[] {
+    const rows = new Map<string, [string, Cell][]>();
+    for (const cell of score.cells) {
+      const [place, column] = placed(cell.id);
+      rows.set(place, [...(rows.get(place) ?? []), [column, cell]]);
+    }
+    const columns = [...new Set([...rows.values()].flat().map(([column]) => column))];
+    if (columns.length <= MOST_COLUMNS) return [this.cellTable(score, rows, columns)];
+    return [...rows].flatMap(([place, cells]) => {
+      const strip = element("div", "strip");
+      strip.append(...cells.map(([column, cell]) => this.cellButton(score, cell, column)));
+      return [text("p", words(place), "strip-name"), strip];
+    });
+  }
+
+  private cellTable(score: Score, rows: Map<string, [string, Cell][]>, columns: string[]): HTMLElement {
+    const table = element("table", "sheet");
+    const head = element("thead");
+    const names = element("tr");
+    names.append(element("td"), ...columns.map((column) => scoped(text("th", words(column) || "grade"), "col")));
+    head.append(names);
+    const body = element("tbody");
+    for (const [place, cells] of rows) {
+      const row = element("tr");
+      row.append(scoped(text("th", words(place)), "row"));
+      for (const column of columns) {
+        const at = element("td");
+        const cell = cells.find(([name]) => name === column)?.[1];
+        if (cell) at.append(this.cellButton(score, cell));
+        row.append(at);
+      }
+      body.append(row);
+    }
+    table.append(head, body);
+    return table;
+  }
+
+  private cellButton(score: Score, cell: Cell, caption = ""): HTMLElement {
+    const button = element("button", "cell");
+    button.dataset["cell"] = `${score.id}/${cell.id}`;
+    if (caption) button.append(text("small", words(caption).replace("slice", "")));
+    button.append(cell.value === null ? "–" : String(cell.value));
+    button.setAttribute("aria-label", `${words(cell.id)}: ${cell.value ?? "not graded"}`);
     button.classList.toggle("on", (cell.value ?? 0) > 0);
     button.classList.toggle("mine", Boolean(cell.by));
-    button.title = cell.by ? `set by ${cell.by}` : cell.reason || "estimated";
+    button.title = `${words(cell.id)}: ${cell.by ? `set by ${cell.by}` : cell.reason || "estimated"}`;
     const grades = score.grades ?? 1;
     button.addEventListener("click", () => {
       const next = cell.value === null ? 0 : (cell.value + 1) % (grades + 1);
@@ -421,7 +499,8 @@ class Viewer {
 
   private label(view: View): void {
     const { pane, host } = view;
-    set(host, ".name", `${view.title} · ${pane.plane}`);
+    const by = this.link ? `registered by ${this.link.bone.replaceAll("_", " ")}` : "by scanner position";
+    set(host, ".name", `${view.title} · ${pane.plane}${view.prior ? ` · ${by}` : ""}`);
     set(host, ".corner", `${pane.slice + 1} / ${pane.slices}\nwindow ${pane.low.toFixed(0)}–${pane.high.toFixed(0)}`);
     host.dataset["slice"] = String(pane.slice);
     host.dataset["window"] = `${pane.low},${pane.high}`;
@@ -448,17 +527,29 @@ class Viewer {
     set(view.host, ".letter.up", letter(down, -1));
   }
 
+  /** Every pane at one place of this visit's world (RAS mm); the prior's pane where that bone was then. */
   private moveTo(mm: Point): void {
+    this.shared = mm;
     this.root.dataset["world"] = mm.map((n) => n.toFixed(3)).join(",");
     for (const view of this.views) {
-      view.pane.setWorld(mm);
+      view.pane.setWorld(view.prior ? moved(this.link?.backward, mm) : mm);
       this.label(view);
     }
   }
 
+  /** The registration that leads: of the chosen lesion's bone, else of the largest bone. */
+  private get link(): Link | undefined {
+    const bone = this.state.lesions.find((l) => l.label === this.chosen)?.bone;
+    return this.links.find((l) => l.bone === bone) ?? this.links[0];
+  }
+
+  private toShared(view: View, mm: Point): Point {
+    return view.prior ? moved(this.link?.forward, mm) : mm;
+  }
+
   private scroll(view: View, steps: number): void {
     view.pane.scroll(steps);
-    this.moveTo(view.pane.world());
+    this.moveTo(this.toShared(view, view.pane.world()));
   }
 
   private activate(index: number): void {
@@ -472,9 +563,15 @@ class Viewer {
 
   private toggleOverlay(): void {
     this.overlay = this.overlay === "off" ? (this.fill ? "fill" : "outline") : "off";
-    this.main?.setOverlay(this.overlay);
+    for (const view of this.views) if (view.labels) view.pane.setOverlay(this.overlay);
     this.root.dataset["overlay"] = this.overlay;
     pressed("overlay", this.overlay !== "off");
+  }
+
+  private toggleCrosshair(): void {
+    this.crosshair = !this.crosshair;
+    for (const view of this.views) view.pane.setCrosshair(this.crosshair);
+    pressed("crosshair", this.crosshair);
   }
 
   private toggleFill(): void {
@@ -531,6 +628,7 @@ class Viewer {
     for (const button of this.root.querySelectorAll<HTMLElement>("[data-tool]")) {
       button.setAttribute("aria-pressed", String(button.dataset["tool"] === tool));
     }
+    this.say(HINTS[tool]);
   }
 
   private listen(): void {
@@ -546,6 +644,8 @@ class Viewer {
 
   private act(name: string): void {
     const acts: Record<string, () => void> = {
+      next: () => this.nextLesion(1),
+      crosshair: () => this.toggleCrosshair(),
       overlay: () => this.toggleOverlay(),
       fill: () => this.toggleFill(),
       plane: () => this.nextPlane(),
@@ -596,6 +696,7 @@ class Viewer {
       p: () => this.nextPlane(),
       t: () => this.activate((this.active + 1) % Math.max(1, this.views.length)),
       m: () => this.maximise(),
+      c: () => this.toggleCrosshair(),
       "?": () => this.act("help"),
     };
   }
@@ -619,8 +720,38 @@ function element(tag: string, className = ""): HTMLElement {
   return made;
 }
 
-function text(tag: string, content: string): HTMLElement {
-  const made = element(tag);
+function words(code: string): string {
+  return code.replaceAll("_", " ").replaceAll(".", " ");
+}
+
+/** Place and column of a cell's id: what follows the last dot is the column. */
+function placed(id: string): [string, string] {
+  const at = id.lastIndexOf(".");
+  return at < 0 ? [id, ""] : [id.slice(0, at), id.slice(at + 1)];
+}
+
+function scoped(cell: HTMLElement, scope: string): HTMLElement {
+  cell.setAttribute("scope", scope);
+  return cell;
+}
+
+/** A point moved by a 4x4 (row by row); where there is none, left where it is. */
+function moved(matrix: number[] | undefined, [x, y, z]: Point): Point {
+  if (!matrix) return [x, y, z];
+  const row = (n: number): number => {
+    const [a = 0, b = 0, c = 0, d = 0] = matrix.slice(4 * n, 4 * n + 4);
+    return a * x + b * y + c * z + d;
+  };
+  return [row(0), row(1), row(2)];
+}
+
+/** After the browser has painted what was drawn so far. */
+function painted(): Promise<void> {
+  return new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+}
+
+function text(tag: string, content: string, className = ""): HTMLElement {
+  const made = element(tag, className);
   made.textContent = content;
   return made;
 }

@@ -66,12 +66,16 @@ def sections(intake: Intake | None) -> tuple[Section, ...]:
         if item.kind in (Kind.LAB, Kind.REGION):
             continue
         key = f"{item.kind.value}-{item.section}"
-        titles[key] = KIND_TITLES.get(item.kind) or f"Images: {item.section.replace('_', ' ')}"
+        titles[key] = KIND_TITLES.get(item.kind) or f"Images: {_heading(item.section)}"
         found.setdefault(key, []).append(Item(item.code, item.label, _also(item.also), states.get(item.code, "")))
     clinical = [Section(k, titles[k], tuple(v)) for k, v in found.items() if not k.startswith("imaging")]
     images = [Section(k, titles[k], tuple(v)) for k, v in found.items() if k.startswith("imaging")]
     order = [k.value for k in KIND_TITLES]
     return (*sorted(clinical, key=lambda s: order.index(s.id.split("-")[0])), _lab_section(intake), *images)
+
+
+def _heading(section: str) -> str:
+    return {"ct": "CT", "nuclear_ultrasound": "nuclear medicine and ultrasound"}.get(section, section.replace("_", " "))
 
 
 def _also(words: Iterable[str]) -> str:

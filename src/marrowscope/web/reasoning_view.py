@@ -13,6 +13,10 @@ QUESTIONS_SHOWN = 3
 """More would be a second form on top of the form."""
 
 CAUSES_SHOWN = 8
+
+SHOWN_DECIBANS = 0.05
+"""A lighter term would read +0.0; such terms share one line with their sum."""
+
 CALM_LEVELS = frozenset({"no_sign", "no sign"})
 OPEN_LEVELS = frozenset({"incomplete"})
 
@@ -23,13 +27,14 @@ class Question:
 
     Attributes:
         code: finding code where it can be answered by yes or no; else empty. field: form field it is answered in.
-        label: words. why: what each answer would make most likely.
+        label: words. why: what each answer would make most likely. options: (value, words) of a closed field.
     """
 
     code: str
     field: str
     label: str
     why: str
+    options: tuple[tuple[str, str], ...] = ()
 
 
 FIELDS = {"duration": "weeks", "onset": "onset", "site": "site", "age": "age", "sex": "sex", "setting": "setting"}
@@ -39,6 +44,7 @@ FIELDS = {"duration": "weeks", "onset": "onset", "site": "site", "age": "age", "
 def next_questions(assessment: Assessment) -> tuple[Question, ...]:
     """The most informative unknowns, best first: what can be asked, then what can be read on the images."""
     from marrowscope.knowledge.findings import vocabulary
+    from marrowscope.web.intake_form import fact_choices
 
     reasoning = assessment.reasoning or {}
     found = []
@@ -46,16 +52,21 @@ def next_questions(assessment: Assessment) -> tuple[Question, ...]:
         name = str(entry["variable"])
         code = name if name in vocabulary() else ""
         if code or name in FIELDS:
-            found.append(Question(code, FIELDS.get(name, ""), str(entry["label"]), _why(entry.get("answers", ()))))
+            field = FIELDS.get(name, "")
+            why = _why(entry.get("answers", ()))
+            found.append(Question(code, field, str(entry["label"]), why, fact_choices().get(field, ())))
     return tuple(found[:QUESTIONS_SHOWN])
 
 
 def _why(answers: Sequence[Mapping[str, Any]]) -> str:
+    said = {"present": "yes", "absent": "no"}
     parts = [
-        f"{str(a['level']).replace('_', ' ')}: {str(a['group']).lower()} {100 * float(a['probability']):.0f} %"
+        f"If {said.get(level, level.replace('_', ' '))}: mostly {str(a['group']).lower()} "
+        f"({100 * float(a['probability']):.0f} %)"
         for a in answers
+        if (level := str(a["level"]))
     ]
-    return "; ".join(parts[:3])
+    return ". ".join(parts[:3]) + "." if parts else ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,13 @@ def causes(assessment: Assessment) -> tuple[Mapping[str, Any], ...]:
     """The leading causes with every term; prior + terms + normaliser = posterior, in decibans."""
     differential = (assessment.reasoning or {}).get("differential", {})
     rows = sorted(differential.get("rows", ()), key=lambda row: -float(row["probability"]))
-    return tuple(rows[:CAUSES_SHOWN])
+    return tuple({**row, "terms": _weighed(row.get("terms", ()))} for row in rows[:CAUSES_SHOWN])
+
+
+def _weighed(terms: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The terms, heaviest first, each with whether it shows at one decimal."""
+    ordered = sorted(terms, key=lambda t: -abs(float(t["decibans"])))
+    return [{**t, "heavy": abs(float(t["decibans"])) >= SHOWN_DECIBANS} for t in ordered]
 
 
 def normaliser(assessment: Assessment) -> float:

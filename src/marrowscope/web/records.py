@@ -41,11 +41,12 @@ def clean(text: str, limit: int = MAX_LABEL) -> str:
 
 @dataclass(frozen=True)
 class StudyQuery:
-    """What the list is narrowed to; empty parts let all through."""
+    """What the list is narrowed to; empty parts let all through. ``since``: study date from, YYYY-MM-DD."""
 
     words: str = ""
     site: str = ""
     state: str = ""
+    since: str = ""
 
 
 def add_study(
@@ -87,6 +88,8 @@ def find_studies(db: Session, query: StudyQuery) -> Sequence[Study]:
         statement = statement.where(or_(*(c.ilike(like, escape="\\") for c in columns)))
     if query.site:
         statement = statement.where(Study.site == query.site)
+    if query.since:
+        statement = statement.where(Study.study_date >= query.since)
     if query.state:
         statement = statement.where(Study.state == query.state)
     return db.scalars(statement).all()

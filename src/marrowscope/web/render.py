@@ -20,6 +20,9 @@ STATIC = Path(str(resources.files("marrowscope.web") / "static"))
 BUNDLE = STATIC / "bundle"
 """Where the front end's build writes; absent in an editable install without npm."""
 
+RESOLVERS = {"doi": "https://doi.org/", "pmid": "https://pubmed.ncbi.nlm.nih.gov/"}
+"""Followed only when a reader clicks."""
+
 NO_BUNDLE = "the viewer's bundle is not built; run: cd frontend && npm install && npm run build"
 
 
@@ -36,6 +39,7 @@ class Pages:
         )
         self.environment.filters["when"] = when
         self.environment.filters["words"] = words
+        self.environment.filters["web_address"] = web_address
         self.environment.globals["static"] = static_url
         self.environment.globals["bundled"] = bundled
 
@@ -62,6 +66,14 @@ def when(at: datetime | None) -> str:
 def words(code: str) -> str:
     """A code in words."""
     return code.replace("_", " ")
+
+
+def web_address(reference: str) -> str:
+    """Where a source is read: its own address, or the resolver of its DOI or PubMed number; empty for anything else."""
+    kind, _, rest = reference.partition(":")
+    if kind in ("http", "https"):
+        return reference
+    return f"{RESOLVERS[kind]}{rest}" if kind in RESOLVERS else ""
 
 
 def bundled() -> bool:

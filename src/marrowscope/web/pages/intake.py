@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
@@ -10,12 +10,12 @@ from fastapi.responses import HTMLResponse
 from marrowscope.web import intake_form, records
 from marrowscope.web.pages.common import OnDesk, Reader, StudyId
 from marrowscope.web.problems import Refused
-from marrowscope.web.reasoning_view import next_questions
+from marrowscope.web.reasoning_view import checks, next_questions
 from marrowscope.web.views import assessment_of, view_of
 
 if TYPE_CHECKING:
     from marrowscope.reasoning.intake import Intake
-    from marrowscope.web.db import IntakeRow
+    from marrowscope.web.db import IntakeRow, Revision, Study
 
 router = APIRouter(include_in_schema=False)
 
@@ -29,11 +29,16 @@ def intake_page(request: Request, desk: OnDesk, study_id: StudyId) -> HTMLRespon
         revision = records.latest(db, study_id)
     return desk.pages.page(
         request, "intake.html",
-        study=study, facts=intake_form.facts(intake), choices=intake_form.fact_choices(),
+        study=study, facts=_facts(study, intake), choices=intake_form.fact_choices(),
         sections=intake_form.sections(intake), regions=intake_form.regions(intake),
-        revision=revision, r=view_of(revision) if revision else None,
-        questions=next_questions(assessment_of(revision)) if revision else (), problem=None,
+        problem=None, **_following(revision),
     )  # fmt: skip
+
+
+def _facts(study: Study, intake: Intake | None) -> dict[str, str]:
+    """The form's facts; before the first answer, site and side are what the images say."""
+    facts = intake_form.facts(intake)
+    return facts if intake else {**facts, "site": study.site, "side": study.side}
 
 
 def _intake(row: IntakeRow | None) -> Intake | None:
@@ -63,6 +68,12 @@ def _save(request: Request, desk: OnDesk, reader: str, study_id: str, form: dict
     with desk.database.begin() as db:
         study = records.get_study(db, study_id)
         revision = records.latest(db, study_id)
-    view = view_of(revision) if revision else None
-    questions = next_questions(assessment_of(revision)) if revision else ()
-    return desk.pages.page(request, "parts/live.html", study=study, problem=problem, r=view, questions=questions)
+    return desk.pages.page(request, "parts/live.html", study=study, problem=problem, **_following(revision))
+
+
+def _following(revision: Revision | None) -> dict[str, Any]:
+    """What follows from the intake as the page shows it."""
+    if revision is None:
+        return {"r": None, "checks": (), "questions": ()}
+    assessment = assessment_of(revision)
+    return {"r": view_of(revision), "checks": checks(assessment), "questions": next_questions(assessment)}

@@ -11,6 +11,7 @@ from marrowscope.web import records
 from marrowscope.web.downloads import DOWNLOADS, build_download, offered
 from marrowscope.web.pages.common import NamedReader, OnDesk, Reader, Revision, StudyId
 from marrowscope.web.pages.peers import peer_names
+from marrowscope.web.pictures import pictures_of
 from marrowscope.web.problems import Refused
 from marrowscope.web.records import NotFoundError
 from marrowscope.web.views import view_of
@@ -50,7 +51,8 @@ def _page(request: Request, desk: OnDesk, study_id: str, number: int | None) -> 
         every = records.revisions(db, study_id)
     return desk.pages.page(
         request, "report.html",
-        study=study, revision=revision, newest=newest, revisions=every, r=view_of(revision), pictures={},
+        study=study, revision=revision, newest=newest, revisions=every, r=view_of(revision),
+        pictures=pictures_of(desk, study_id, revision.number) if study.with_images else {},
         downloads=offered(study.with_images), peers=peer_names(desk),
     )  # fmt: skip
 

@@ -17,7 +17,16 @@ from marrowscope.web.uploads import BONES, Upload, receive_upload
 
 router = APIRouter()
 
-STATES = ("waiting", "ready", "asks", "refused", "failed", "cancelled")
+STATES = {
+    "waiting": "in work",
+    "ready": "ready",
+    "asks": "needs an answer",
+    "refused": "refused",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+"""State of a study to its words."""
+
 SIDES = ("", "left", "right", "both")
 
 
@@ -29,13 +38,19 @@ def site_choices() -> list[tuple[str, str]]:
 @router.get("/", include_in_schema=False)
 def home(request: Request, desk: OnDesk) -> HTMLResponse:
     """The list with the drop zone."""
-    return desk.pages.page(request, "studies.html", rows=_rows(desk, StudyQuery()), sites=site_choices(), states=STATES)
+    rows = _rows(desk, StudyQuery())
+    return desk.pages.page(
+        request, "studies.html", rows=rows, sites=site_choices(), states=STATES, searched=False
+    )  # fmt: skip
 
 
 @router.post("/studies/search", include_in_schema=False)
-def search(request: Request, desk: OnDesk, words: Text = "", site: Text = "", state: Text = "") -> HTMLResponse:
+def search(
+    request: Request, desk: OnDesk, words: Text = "", site: Text = "", state: Text = "", since: Text = ""
+) -> HTMLResponse:
     """The narrowed list; by POST, so that what was searched for stays out of addresses and logs."""
-    return desk.pages.page(request, "parts/study_rows.html", rows=_rows(desk, StudyQuery(words, site, state)))
+    rows = _rows(desk, StudyQuery(words, site, state, since))
+    return desk.pages.page(request, "parts/study_rows.html", rows=rows, states=STATES, searched=True)
 
 
 def _rows(desk: Desk, query: StudyQuery) -> list[dict[str, object]]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from sqlalchemy.orm import Session
 
 from marrowscope.jobs import Job, JobState
-from marrowscope.web import records
+from marrowscope.web import reasoning_view, records
 from marrowscope.web.db import Study
 from marrowscope.web.desk import Desk
-from marrowscope.web.pages.common import NamedReader, OnDesk, StudyId, Text
+from marrowscope.web.pages.common import NamedReader, OnDesk, Revision, StudyId, Text
 from marrowscope.web.pages.studies import check_place, queue_assessment, site_choices
-from marrowscope.web.views import view_of
+from marrowscope.web.pictures import picture_file, pictures_of
+from marrowscope.web.records import NotFoundError
+from marrowscope.web.views import assessment_of, view_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -30,8 +32,23 @@ def overview(request: Request, desk: OnDesk, study_id: StudyId) -> HTMLResponse:
     if revision is None:
         job = _job(desk, study_id)
         return desk.pages.page(request, "study_waiting.html", study=study, job=job, sites=site_choices())
-    view = view_of(revision)
-    return desk.pages.page(request, "study.html", study=study, revision=revision, r=view, pictures={}, others=others)
+    return desk.pages.page(
+        request, "study.html",
+        study=study, revision=revision, r=view_of(revision), others=others,
+        checks=reasoning_view.checks(assessment_of(revision)),
+        pictures=pictures_of(desk, study_id, revision.number),
+    )  # fmt: skip
+
+
+@router.get("/studies/{study_id}/versions/{number}/pictures/{name}.png")
+def picture(
+    desk: OnDesk, study_id: StudyId, number: Revision, name: Annotated[str, Path(pattern="^[a-z0-9_]{1,40}$")]
+) -> FileResponse:
+    """One picture of a version."""
+    path = picture_file(desk, study_id, number, name)
+    if path is None:
+        raise NotFoundError("no picture of that name", "a picture of the report")
+    return FileResponse(path, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
 
 
 @router.get("/studies/{study_id}/progress")

@@ -13,6 +13,7 @@ from marrowscope.web.db import Revision as RevisionRow
 from marrowscope.web.db import Study
 from marrowscope.web.desk import QUICK
 from marrowscope.web.pages.common import OnDesk, StudyId
+from marrowscope.web.prior_links import links_to
 from marrowscope.web.records import NotFoundError
 from marrowscope.web.views import view_of
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 router = APIRouter()
 
 MANIFEST = "viewer.json"
+
+PRELOADED = ("fluid", "t1")
+"""Volumes the browser fetches while it still reads the viewer's program."""
 
 
 @router.get("/studies/{study_id}/viewer", include_in_schema=False)
@@ -35,7 +39,8 @@ def viewer_page(request: Request, desk: OnDesk, study_id: StudyId) -> HTMLRespon
     job = desk.enqueue("open", {"study": study_id}, f"{study_id}-{desk.settings.token[:8]}", QUICK)
     if job.state.ended:
         desk.queue.retry(job.id)
-    return desk.pages.page(request, "viewer.html", study=study, revision=revision, r=view_of(revision))
+    volumes = [v["url"] for v in _manifest(desk, study_id)["volumes"] if v["role"] in PRELOADED]
+    return desk.pages.page(request, "viewer.html", study=study, revision=revision, volumes=volumes)
 
 
 @router.get("/api/studies/{study_id}/viewer")
@@ -46,6 +51,8 @@ def manifest(desk: OnDesk, study_id: StudyId) -> JSONResponse:
         revision = records.get_revision(db, study_id, None)
     data = _manifest(desk, study_id)
     data["prior"] = _prior(desk, study)
+    if data["prior"] is not None:
+        data["prior"]["links"] = links_to(desk.folder.study(study_id).viewer, str(study.prior_id))
     data["state"] = reading_state(study, revision)
     return JSONResponse(data)
 
@@ -64,7 +71,12 @@ def _prior(desk: OnDesk, study: Study) -> dict[str, Any] | None:
     if study.prior_id is None:
         return None
     folder = desk.folder.study(study.prior_id)
-    return {"id": study.prior_id, **_manifest(desk, study.prior_id)} if (folder.viewer / MANIFEST).is_file() else None
+    if not (folder.viewer / MANIFEST).is_file():
+        return None
+    with desk.database.begin() as db:
+        prior, revision = records.get_study(db, study.prior_id), records.latest(db, study.prior_id)
+    state = reading_state(prior, revision) if revision else None
+    return {"id": study.prior_id, **_manifest(desk, study.prior_id), "state": state}
 
 
 def reading_state(study: Study, revision: RevisionRow) -> dict[str, Any]:
@@ -81,6 +93,7 @@ def reading_state(study: Study, revision: RevisionRow) -> dict[str, Any]:
         lesions.append(
             {
                 "label": lesion.label,
+                "bone": lesion.bone,
                 "place": lesion.place,
                 "kind": lesion.kind.value,
                 "verdict": lesion.verdict.value,

@@ -104,11 +104,15 @@ def _intake(db: Session, study: Study, change: Change) -> tuple[Assessment, str]
 
 
 def _prior(db: Session, study: Study, change: Change) -> tuple[Assessment, str]:
+    from marrowscope.web.work.link import write_links
+
     prior_id = change.data.get("prior") or None
     if prior_id is not None:
         if prior_id == study.id:
             raise UsageError("a study as its own prior", "an earlier study")
-        records.get_study(db, str(prior_id))
+        if not records.get_study(db, str(prior_id)).with_images or records.latest(db, str(prior_id)) is None:
+            raise UsageError("a prior that is not assessed", "an earlier study with a result", "wait for it")
+        write_links(study.id, str(prior_id))
     study.prior_id = prior_id
     return concluded(db, study), "prior chosen" if prior_id else "prior removed"
 
