@@ -118,8 +118,8 @@ document.addEventListener("click", (event) => {
 
 for (const frame of document.querySelectorAll<HTMLIFrameElement>("iframe[data-grow]")) {
   const grow = (): void => {
-    const height = frame.contentDocument?.documentElement.scrollHeight;
-    if (height) frame.style.height = `${height + 8}px`;
+    frame.style.height = "0"; // else it would measure itself
+    frame.style.height = `${(frame.contentDocument?.documentElement.scrollHeight ?? 600) + 4}px`;
   };
   frame.addEventListener("load", grow);
   window.addEventListener("resize", grow);

@@ -303,7 +303,7 @@ class Viewer {
 
   private async grow(view: View, event: PointerEvent): Promise<void> {
     const voxel = view.pane.voxelAt(...inside(view.host, event));
-    if (!voxel) return;
+    if (!voxel) return this.say("that is beside the image; click on a bright spot in marrow", true);
     this.showOverlay();
     await this.send({ kind: "grow", label: 0, voxel });
   }
@@ -503,6 +503,7 @@ class Viewer {
     set(host, ".name", `${view.title} · ${pane.plane}${view.prior ? ` · ${by}` : ""}`);
     set(host, ".corner", `${pane.slice + 1} / ${pane.slices}\nwindow ${pane.low.toFixed(0)}–${pane.high.toFixed(0)}`);
     host.dataset["slice"] = String(pane.slice);
+    host.dataset["voxel"] = pane.voxel().join(",");
     host.dataset["window"] = `${pane.low},${pane.high}`;
     const box = pane.extent();
     if (!box) return;

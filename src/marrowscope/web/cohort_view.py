@@ -17,6 +17,7 @@ from marrowscope.errors import ResultsError
 from marrowscope.measurement import Severity
 from marrowscope.web import records
 from marrowscope.web.db import Revision, Study, VerdictRow
+from marrowscope.web.standing import in_step
 from marrowscope.web.views import assessment_of
 
 if TYPE_CHECKING:
@@ -59,7 +60,10 @@ def rows(desk: Desk) -> list[CohortRow]:
     """Every row, failures last."""
     with desk.database.begin() as db:
         verdicts = {v.key: v.verdict for v in db.scalars(select(VerdictRow))}
-        studies = list(db.scalars(select(Study).where(Study.with_images).order_by(Study.created_at).limit(MAX_ROWS)))
+        studies = [
+            in_step(desk, s)
+            for s in db.scalars(select(Study).where(Study.with_images).order_by(Study.created_at).limit(MAX_ROWS))
+        ]
         found = [_of_study(desk, s, records.latest(db, s.id), verdicts) for s in studies if s.state != "waiting"]
     for root in desk.settings.results:
         found += [_of_folder(root, folder, verdicts) for folder in result_folders(root)]

@@ -23,8 +23,9 @@ MAX_LABEL = 200
 SESSION_DAYS = 7
 """A browser stays signed in for this long."""
 
-EDIT_WAIT_SECONDS = 20.0
-"""An edit's answer is waited for this long; a second is usual, a cold start takes a few."""
+EDIT_WAIT_SECONDS = 60.0
+"""An edit's answer is waited for this long; a second is usual, a cold start on a busy machine
+takes many."""
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Names of this machine that need no user file."""

@@ -13,6 +13,7 @@ from marrowscope.web import records
 from marrowscope.web.desk import HEAVY, Desk
 from marrowscope.web.pages.common import OnDesk, Reader, Text
 from marrowscope.web.records import StudyQuery
+from marrowscope.web.standing import in_step
 from marrowscope.web.uploads import BONES, Upload, receive_upload
 
 router = APIRouter()
@@ -56,7 +57,7 @@ def search(
 def _rows(desk: Desk, query: StudyQuery) -> list[dict[str, object]]:
     with desk.database.begin() as db:
         studies = records.find_studies(db, query)
-        return [{"study": s, "revision": records.latest(db, s.id)} for s in studies]
+        return [{"study": in_step(desk, s), "revision": records.latest(db, s.id)} for s in studies]
 
 
 @router.post("/api/studies", status_code=201)

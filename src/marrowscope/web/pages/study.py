@@ -7,16 +7,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
-from sqlalchemy.orm import Session
 
-from marrowscope.jobs import Job, JobState
 from marrowscope.web import reasoning_view, records
-from marrowscope.web.db import Study
-from marrowscope.web.desk import Desk
 from marrowscope.web.pages.common import NamedReader, OnDesk, Revision, StudyId, Text
 from marrowscope.web.pages.studies import check_place, queue_assessment, site_choices
 from marrowscope.web.pictures import picture_file, pictures_of
 from marrowscope.web.records import NotFoundError
+from marrowscope.web.standing import assessment_job, in_step
 from marrowscope.web.views import assessment_of, view_of
 
 router = APIRouter(include_in_schema=False)
@@ -26,11 +23,11 @@ router = APIRouter(include_in_schema=False)
 def overview(request: Request, desk: OnDesk, study_id: StudyId) -> HTMLResponse:
     """What was found, or how far the work is."""
     with desk.database.begin() as db:
-        study = _fresh(db, desk, study_id)
+        study = in_step(desk, records.get_study(db, study_id))
         revision = records.latest(db, study_id)
         others = [s for s in records.find_studies(db, records.StudyQuery()) if s.id != study_id and s.with_images]
     if revision is None:
-        job = _job(desk, study_id)
+        job = assessment_job(desk, study_id)
         return desk.pages.page(request, "study_waiting.html", study=study, job=job, sites=site_choices())
     return desk.pages.page(
         request, "study.html",
@@ -55,33 +52,19 @@ def picture(
 def progress(request: Request, desk: OnDesk, study_id: StudyId) -> Response:
     """The progress part alone; asks the browser to load the page again once there is a result."""
     with desk.database.begin() as db:
-        study = _fresh(db, desk, study_id)
+        study = in_step(desk, records.get_study(db, study_id))
         ready = records.latest(db, study_id) is not None
-    job = _job(desk, study_id)
+    job = assessment_job(desk, study_id)
     response = desk.pages.page(request, "parts/progress.html", study=study, job=job, sites=site_choices())
     if ready or study.state != "waiting":
         response.headers["hx-refresh"] = "true"
     return response
 
 
-def _job(desk: Desk, study_id: str) -> Job | None:
-    return desk.queue.find("assess", study_id)
-
-
-def _fresh(db: Session, desk: Desk, study_id: str) -> Study:
-    """The study, its state brought in step with a job that ended without telling (cancelled, died)."""
-    study = records.get_study(db, study_id)
-    job = _job(desk, study_id) if study.state == "waiting" else None
-    if job is not None and job.state in (JobState.CANCELLED, JobState.FAILED):
-        study.state = job.state.value
-        study.error = dict(job.error) if job.error else None
-    return study
-
-
 @router.post("/studies/{study_id}/cancel")
 def cancel(desk: OnDesk, study_id: StudyId) -> Response:
     """Stop the assessment."""
-    job = _job(desk, study_id)
+    job = assessment_job(desk, study_id)
     if job is not None:
         desk.queue.cancel(job.id)
     return RedirectResponse(f"/studies/{study_id}", 303)
