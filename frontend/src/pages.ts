@@ -99,7 +99,7 @@ document.addEventListener("change", (event) => {
 document.addEventListener("click", (event) => {
   const button = (event.target as HTMLElement).closest<HTMLElement>("[data-field]");
   const field = button && document.getElementById(`i-${button.dataset["field"]}`);
-  if (!(field instanceof HTMLSelectElement)) return;
+  if (!(field instanceof HTMLSelectElement || field instanceof HTMLInputElement)) return;
   field.value = button?.dataset["value"] ?? "";
   field.dispatchEvent(new Event("change", { bubbles: true }));
 });
@@ -125,6 +125,10 @@ for (const frame of document.querySelectorAll<HTMLIFrameElement>("iframe[data-gr
   window.addEventListener("resize", grow);
   grow();
 }
+
+// --- tabs on a small screen ------------------------------------------------------------------------------------
+
+document.querySelector(".tab-row [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
 // --- printing --------------------------------------------------------------------------------------------------
 

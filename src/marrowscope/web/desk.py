@@ -27,18 +27,21 @@ KINDS = {
     "open": "marrowscope.web.work.open_study:run",
     "what_if": "marrowscope.web.work.what_if:run",
     "render": "marrowscope.web.work.render:run",
+    "find": "marrowscope.web.work.find:run",
     "send": "marrowscope.web.work.send:run",
     "export": "marrowscope.web.work.export:run",
 }
 """Kinds of job and the functions that do them, in child processes."""
 
-HEAVY, QUICK = "heavy", "quick"
+HEAVY, QUICK, NETWORK = "heavy", "quick", "network"
 
 LANES = {
     HEAVY: Lane(workers=1, jobs_per_process=1, niceness=10),
     QUICK: Lane(workers=1, jobs_per_process=500),
+    NETWORK: Lane(workers=1, jobs_per_process=50),
 }
-"""A study's assessment yields to readers; edits have a process of their own that stays warm."""
+"""A study's assessment yields to readers; edits have a process of their own that stays warm,
+and so has what waits for another machine."""
 
 WAIT_STEP_SECONDS = 0.01
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from marrowscope.findings import State
 from marrowscope.knowledge.choices import choices
+from marrowscope.knowledge.evidence import scale
 from marrowscope.knowledge.findings import Kind, vocabulary
 from marrowscope.knowledge.labs import labs
 
@@ -124,6 +126,17 @@ def regions(intake: Intake | None) -> dict[str, tuple[Item, ...]]:
 def fact_choices() -> dict[str, tuple[tuple[str, str], ...]]:
     """Field to (id, label) of each choice; "unknown" is the empty answer."""
     return {name: tuple((c.id, c.label) for c in choices()[name].values() if c.id != "unknown") for name in FACTS}
+
+
+@cache
+def field_options(field: str) -> tuple[tuple[str, str], ...]:
+    """(value, words) that answer a field by one click; for weeks the middle of each class of the scale."""
+    if field != "weeks":
+        return fact_choices().get(field, ())
+    duration = scale().course["duration"]
+    ends = [0, *duration["until"], 3 * duration["until"][-1]]
+    middles = [(low + high) / 2 for low, high in pairwise(ends)]
+    return tuple((f"{weeks:g}", words) for weeks, words in zip(middles, duration["levels"], strict=True))
 
 
 def facts(intake: Intake | None) -> dict[str, str]:

@@ -44,7 +44,7 @@ FIELDS = {"duration": "weeks", "onset": "onset", "site": "site", "age": "age", "
 def next_questions(assessment: Assessment) -> tuple[Question, ...]:
     """The most informative unknowns, best first: what can be asked, then what can be read on the images."""
     from marrowscope.knowledge.findings import vocabulary
-    from marrowscope.web.intake_form import fact_choices
+    from marrowscope.web.intake_form import field_options
 
     reasoning = assessment.reasoning or {}
     found = []
@@ -54,7 +54,7 @@ def next_questions(assessment: Assessment) -> tuple[Question, ...]:
         if code or name in FIELDS:
             field = FIELDS.get(name, "")
             why = _why(entry.get("answers", ()))
-            found.append(Question(code, field, str(entry["label"]), why, fact_choices().get(field, ())))
+            found.append(Question(code, field, str(entry["label"]), why, field_options(field)))
     return tuple(found[:QUESTIONS_SHOWN])
 
 

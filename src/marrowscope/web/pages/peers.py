@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -9,21 +11,49 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from marrowscope.errors import UsageError
 from marrowscope.web import records
-from marrowscope.web.desk import HEAVY, Desk
+from marrowscope.web.desk import HEAVY, NETWORK, Desk
 from marrowscope.web.pages.common import NamedReader, OnDesk, Reader, StudyId, Text
 from marrowscope.web.pages.studies import SIDES, check_place, site_choices
 from marrowscope.web.problems import Refused
 
 router = APIRouter(include_in_schema=False)
 
-SEND_SECONDS = 120.0
+PEER_SECONDS = 120.0
 """A peer that takes longer is reported as silent."""
+
+ASKED = {"patient": "PatientID", "accession": "AccessionNumber", "day": "StudyDate", "study_uid": "StudyInstanceUID"}
+"""Field of the form to the DICOM keyword it is asked by."""
 
 
 @router.get("/pacs")
 def pacs_page(request: Request, desk: OnDesk) -> HTMLResponse:
     """The form to pull a study."""
-    return desk.pages.page(request, "pacs.html", sites=site_choices(), sides=SIDES, peers=peer_names(desk))
+    return _page(request, desk, dict.fromkeys(("peer", *ASKED), ""), None)
+
+
+def _page(request: Request, desk: Desk, asked: Mapping[str, str], found: object) -> HTMLResponse:
+    return desk.pages.page(
+        request, "pacs.html", sites=site_choices(), sides=SIDES, peers=peer_names(desk), asked=asked, found=found
+    )
+
+
+@router.post("/pacs/find")
+def find(
+    request: Request, desk: OnDesk, peer: Text, patient: Text = "", accession: Text = "", day: Text = "",
+    study_uid: Text = "",
+) -> HTMLResponse:  # fmt: skip
+    """What a named peer holds; by POST, so that a patient's number stays out of addresses and logs."""
+    check_peer(desk, peer)
+    asked = {"peer": peer, "patient": patient, "accession": accession, "day": day, "study_uid": study_uid}
+    query = {keyword: asked[field].strip() for field, keyword in ASKED.items() if asked[field].strip()}
+    if not query:
+        raise UsageError("nothing to find by", "a patient ID, accession number, date or UID", "fill one of the fields")
+    if not all(character.isprintable() and character not in "*?\\" for value in query.values() for character in value):
+        raise UsageError("a wildcard or control character", "the number itself", "type it without * and ?")
+    query["StudyDate"] = query.get("StudyDate", "").replace("-", "")
+    payload = {"peer": peer, "query": {k: v for k, v in query.items() if v}}
+    job = desk.enqueue("find", payload, uuid.uuid4().hex, NETWORK)
+    return _page(request, desk, asked, desk.wait(job, PEER_SECONDS)["studies"])
 
 
 @router.post("/pacs")
@@ -53,10 +83,10 @@ def send(
         raise Refused(409, "a version that is not signed", "a signed version", "sign it first", "not_signed")
     desk.results_folder(study_id, revision)
     payload = {"study": study_id, "revision": revision, "peer": peer}
-    job = desk.enqueue("send", payload, f"{study_id}-{revision}-{peer}", HEAVY, priority=3)
+    job = desk.enqueue("send", payload, f"{study_id}-{revision}-{peer}", NETWORK)
     if job.state.ended:
         job = desk.queue.retry(job.id)
-    desk.wait(job, SEND_SECONDS)
+    desk.wait(job, PEER_SECONDS)
     with desk.database.begin() as db:
         records.note(db, study_id, reader, "sent", f"version {revision}")
     return RedirectResponse(f"/studies/{study_id}/history", 303)
