@@ -136,6 +136,7 @@ def test(rest: list[str]) -> int:
     """Every check, each to its end, then which failed and how long each took."""
     ensure("dev")
     steps = {
+        "frontend": tool("python", "frontend/build.py"),
         "ruff": tool("ruff", "check", "."),
         "format": tool("ruff", "format", "--check", "-q", "."),
         "imports": tool("lint-imports"),

@@ -7,7 +7,7 @@ import re
 import sys
 import time
 
-import httpx
+import httpx2 as httpx
 
 from browser import free_port, serving
 from marrowscope.exchange.dicomweb import WebArchive

@@ -25,7 +25,7 @@ def case(client: TestClient, label: str = "a case") -> str:
 
 
 def ranking(text: str) -> list[str]:
-    return re.findall(r"<li><span>(.*?)</span>", text)
+    return re.findall(r'<li><span class="num">[^<]*</span>(.*?)<svg', text)
 
 
 def test_a_case_without_images_from_intake_to_released_leaflet(tmp_path: Path) -> None:
