@@ -65,7 +65,7 @@ def read_and_send(client: httpx.Client, uid: str, seen: dict[str, object]) -> No
     page = client.post("/pacs", data={"peer": "hospital", "study_uid": uid, "label": "from the PACS", "site": "knee"})
     study = re.fullmatch(r".*/studies/([0-9a-f]{12})", str(page.url))[1]
     path = f"/studies/{study}"
-    wait_for("the assessment", lambda: "hx-refresh" in client.get(f"{path}/progress").headers, 150)
+    wait_for("the assessment", lambda: "hx-refresh" in client.get(f"{path}/progress").headers, 400)
     state = client.get(f"/api{path}/state").json()
     seen["lesions"] = len(state["lesions"])
     seen["unsigned"] = client.post(f"{path}/send", data={"peer": "hospital", "revision": "1"}).status_code

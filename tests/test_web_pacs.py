@@ -21,7 +21,7 @@ def test_the_reading_room_gets_a_study_and_sends_the_signed_result(tmp_path: Pat
         ["unshare", "-n", "sh", "-c", script],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
         env={**os.environ, "PYTHONPATH": f"{HERE.parent / 'src'}:{HERE}", "PYTHONWARNINGS": "ignore"},
     )

@@ -232,6 +232,25 @@ def test_the_prior_lies_beside_and_follows_by_registration(page: Any, room: Mapp
     assert "Change since the earlier visit" in page.locator("main").inner_text()
 
 
+def test_every_page_is_accessible_and_fits_a_phone(page: Any, room: Mapping[str, str]) -> None:
+    """No serious violation by axe-core in the light and the dark theme, no complaint, nothing wider than a phone."""
+    study, base = room["earlier"], room["base"]
+    addresses = [
+        f"{study}{part}" for part in ("", "/viewer", "/intake", "/reasoning", "/leaflet", "/report", "/history")
+    ]
+    addresses += [f"{base}/{part}" for part in ("", "cohort", "knowledge", "knowledge/cause/osteoarthritis", "pacs")]
+    for address in addresses:
+        page.goto(address)
+        if address.endswith("/viewer"):
+            page.wait_for_selector("#viewer[data-ready=yes]")
+        accessible(page, "page-" + address.removeprefix(base).replace("/", "-"))
+    page.set_viewport_size({"width": 390, "height": 844})
+    for address in addresses:
+        page.goto(address)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, address
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
 @pytest.mark.needs("postgres")
 def test_drop_edit_sign_and_restart_on_postgresql(page: Any, tmp_path: Path, postgresql: str) -> None:
     port = free_port()
