@@ -1,7 +1,7 @@
 """Two visits of simulated knees with known change, as a cohort: what is recovered, called and falsely called.
 
     python -m benchmarks cohort_change simulate WORK --subjects 60     studies, manifest and truth
-    marrowscope cohort WORK/manifest.csv -o WORK/out --workers 2
+    marrowscope cohort WORK/manifest.csv -o WORK/out --light --workers 2
     python -m benchmarks cohort_change judge WORK                      recovered change against truth
     python -m benchmarks cohort_change simulate WORK2 --retest --subjects 14; marrowscope cohort ...
     python -m benchmarks cohort_change retest WORK2                    smallest detectable change from unchanged pairs
@@ -30,7 +30,7 @@ from marrowscope.simulate.study import BONE_LABELS
 from marrowscope.volume import Volume
 
 CHANGE_SEED, RETEST_SEED = 9000, 8000
-VOXEL_MM = 1.0
+VOXEL_MM = 1.5
 SMALLEST_CM3, LARGEST_CM3 = 0.3, 4.0
 
 PLANS = ("unchanged", "grown", "shrunk", "new", "resolved", "unchanged")

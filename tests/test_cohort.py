@@ -19,7 +19,7 @@ from marrowscope.cohort.job import CohortRequest, cohort_to
 from marrowscope.cohort.look import Look, judged, look
 from marrowscope.cohort.manifest import Fate, Row, fates, read_manifest
 from marrowscope.cohort.plots import bland_altman, ticks
-from marrowscope.cohort.run import STATE, Outcome, _remember
+from marrowscope.cohort.run import STATE, Outcome, _remember, assess_row
 from marrowscope.cohort.tables import Done, _joints, natural, open_table
 from marrowscope.errors import UsageError
 
@@ -276,3 +276,15 @@ def test_axes_carry_round_numbers_that_span_the_data(low: float, high: float) ->
     assert marks[0] <= low and marks[-1] >= high
     assert 3 <= len(marks) <= 7
     assert all(len(f"{m:g}".lstrip("-").replace(".", "").strip("0")) <= 3 for m in marks)
+
+
+def test_light_results_have_the_bytes_of_whole_ones(manifest: Path, alone: Path, tmp_path: Path) -> None:
+    row = read_manifest(manifest)[0]
+    outcome = assess_row(row, str(tmp_path), light=True)
+    folder, whole = tmp_path / "studies" / row.name, alone / "studies" / row.name
+    made = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert outcome.fingerprint != fingerprint(row)
+    assert {"assessment.json", "measurements.csv", "masks/lesions.nii.gz", "figures/overview.png"} <= made
+    assert not {"index.html", "report.pdf", "fhir/bundle.json"} & made
+    for name in sorted(made - {"run.json", "figures/captions.json"}):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name

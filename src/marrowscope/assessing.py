@@ -28,6 +28,7 @@ class AssessRequest:
         site, side: overrides of the study's own guess, or empty.
         bones: mask to search. intake: intake file.
         prior: an earlier visit: its results folder, or its study, which is then assessed on the way.
+        light: leave the renderings out (see :func:`marrowscope.results.write_light`).
     """
 
     study: str = ""
@@ -37,6 +38,7 @@ class AssessRequest:
     bones: str = ""
     intake: str = ""
     prior: str = ""
+    light: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -62,7 +64,7 @@ def assess_to(request: AssessRequest, out: Path, progress: Progress = silent, pr
         NoFluidSeriesError: refused; an inspection folder is written first. Other MarrowscopeErrors as they come.
     """
     from marrowscope.assessment.pipeline import assess_with_objects
-    from marrowscope.results import check_target, write_inspection, write_results
+    from marrowscope.results import check_target, write_inspection, write_light, write_results
     from marrowscope.study import read_study
 
     if not request.study and not request.series:
@@ -88,7 +90,10 @@ def assess_to(request: AssessRequest, out: Path, progress: Progress = silent, pr
         write_inspection(out, study, refusal)
         raise
     clock("writing", 0, 1)
-    write_results(out, assessed, request.to_dict(), clock.seconds, beside=_beside(prior, assessed))
+    if request.light:
+        write_light(out, assessed, request.to_dict(), clock.seconds)
+    else:
+        write_results(out, assessed, request.to_dict(), clock.seconds, beside=_beside(prior, assessed))
     clock("writing", 1, 1)
     return ExitCode.PARTLY_NOT_ASSESSABLE if assessed.assessment.not_assessed else ExitCode.DONE
 

@@ -169,6 +169,28 @@ def write_results(
     return write_folder(out, writers)
 
 
+def write_light(
+    out: Path, assessed: Assessed, settings: Mapping[str, Any] | None = None, seconds: Mapping[str, float] | None = None
+) -> Path:
+    """A folder without renderings, for a large cohort: no page, PDF, leaflet, FHIR or DICOM.
+
+    What it has, has the bytes that :func:`write_results` gives it, but for the list of pictures and ``run.json``.
+
+    Args:
+        out: where. assessed: with its voxels. settings: the request. seconds: time a stage.
+    """
+    from marrowscope.report.folder import light_writers
+
+    objects = edited_objects(assessed)
+    assert objects is not None  # assessed from a study
+    writers: dict[str, FileWriter] = {
+        "assessment": lambda folder: write_assessment(folder, assessed.assessment),
+        **light_writers(assessed.assessment, objects),
+        "run": lambda folder: write_run(folder, run_record(assessed, settings or {}, seconds or {})),
+    }
+    return write_folder(out, writers)
+
+
 def _write_fhir(folder: Path, assessment: Assessment) -> None:
     from marrowscope.exchange.fhir import bundle_json
 

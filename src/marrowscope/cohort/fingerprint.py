@@ -14,10 +14,10 @@ from marrowscope.cohort.manifest import Row
 CHUNK = 1 << 20
 
 
-def fingerprint(row: Row) -> str:
+def fingerprint(row: Row, light: bool = False) -> str:
     """SHA-256 over names and bytes of the study's files, bones, intake, settings, software version and models."""
     digest = hashlib.sha256()
-    settings = {"site": row.site, "side": row.side, "software": __version__, "models": models_hash()}
+    settings = {"site": row.site, "side": row.side, "software": __version__, "models": models_hash(), "light": light}
     digest.update(json.dumps(settings, sort_keys=True).encode())
     for path in (row.study, row.bones, row.intake):
         for name, file in _files(Path(path)) if path else ():

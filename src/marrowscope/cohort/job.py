@@ -42,6 +42,7 @@ class CohortRequest:
         out: folder to write. workers: processes of the local cluster. scheduler: address of a running one instead.
         reader: a second reader's table. read: read every study before anything runs, to say its fate.
         only: names of the rows to run again; every other row keeps what it has.
+        light: write each study without page, PDF, leaflet, FHIR and DICOM.
     """
 
     out: Path
@@ -50,6 +51,7 @@ class CohortRequest:
     reader: Path | None = None
     read: bool = True
     only: frozenset[str] | None = None
+    light: bool = False
 
 
 Say = Callable[[Sequence[Fate], Mapping[str, Outcome]], None]
@@ -88,7 +90,7 @@ def cohort_to(
         forget([f.row for f in found if f.row.name in request.only], request.out)
     with open_cluster(request.workers, request.scheduler) as client:
         candidates = [f.row for f in found if f.runs]
-        looks, kept = look_at(client, candidates, request.out, request.read, progress)
+        looks, kept = look_at(client, candidates, request.out, request.read, progress, request.light)
         fates = judged(found, looks)
         say(fates, kept)
         ran = _run(client, fates, kept, request, tell)
@@ -110,7 +112,7 @@ def _run(
         finished += 1
         tell(outcome, finished, len(rows), left(time.monotonic(), finished))
 
-    return run_rows(client, rows, request.out, done)
+    return run_rows(client, rows, request.out, done, request.light)
 
 
 def _outcome(fate: Fate, known: Mapping[str, Outcome], request: CohortRequest) -> Outcome:

@@ -53,12 +53,18 @@ class Outcome:
 
 
 def look_at(
-    client: Client, rows: Sequence[Row], out: Path, read: bool = True, progress: Progress = silent
+    client: Client,
+    rows: Sequence[Row],
+    out: Path,
+    read: bool = True,
+    progress: Progress = silent,
+    light: bool = False,
 ) -> tuple[dict[str, Look], dict[str, Outcome]]:
     """Every row before anything runs: what it will come to, and what an earlier run has left to keep.
 
     Args:
         rows: those that the manifest lets run. out: the cohort's folder. read: also read the studies that will run.
+        light: whether results without renderings are wanted.
 
     Returns:
         Looks by row name, and outcomes of earlier runs that still hold.
@@ -66,7 +72,7 @@ def look_at(
     looks: dict[str, Look] = {}
     kept: dict[str, Outcome] = {}
     progress("looking", 0, len(rows))
-    for row, found in spread(client, partial(look_at_row, out=str(out), read=read), rows, "look"):
+    for row, found in spread(client, partial(look_at_row, out=str(out), read=read, light=light), rows, "look"):
         if isinstance(found, BaseException):  # the type alone: an unexpected message may hold a patient's name
             looks[row.name] = Look(refused=f"would fail: unexpected {type(found).__name__} while reading")
         else:
@@ -79,9 +85,9 @@ def look_at(
     return looks, kept
 
 
-def look_at_row(row: Row, out: str, read: bool) -> tuple[Look | None, Outcome | None]:
+def look_at_row(row: Row, out: str, read: bool, light: bool = False) -> tuple[Look | None, Outcome | None]:
     """One row, in a worker: an earlier result that still holds, else what reading its study tells."""
-    earlier = _earlier(row, Path(out))
+    earlier = _earlier(row, Path(out), light)
     if earlier is None:
         return (look(row) if read else None), None
     folder = Path(out) / STUDIES / row.name
@@ -95,15 +101,17 @@ def run_rows(
     rows: Sequence[Row],
     out: Path,
     done: Callable[[Outcome], None] = lambda _outcome: None,
+    light: bool = False,
 ) -> Mapping[str, Outcome]:
     """Assess rows below ``out/studies``, each remembered as soon as it is finished.
 
     Args:
         rows: those that are to run. out: the cohort's folder; every worker must see it. done: told of each outcome.
+        light: leave the renderings out.
     """
     (out / STATE).mkdir(parents=True, exist_ok=True)
     found = {}
-    for row, result in spread(client, partial(assess_row, out=str(out)), rows, "assess"):
+    for row, result in spread(client, partial(assess_row, out=str(out), light=light), rows, "assess"):
         if isinstance(result, BaseException):  # the type alone: an unexpected message may hold a patient's name
             outcome = Outcome(row.name, "failed", f"unexpected {type(result).__name__}", "")
         else:
@@ -114,14 +122,16 @@ def run_rows(
     return found
 
 
-def assess_row(row: Row, out: str) -> Outcome:
+def assess_row(row: Row, out: str, light: bool = False) -> Outcome:
     """One row, in a worker: models stay loaded between rows because the process does."""
     started = time.perf_counter()
-    mark = fingerprint(row)
+    mark = fingerprint(row, light)
     folder = Path(out) / STUDIES / row.name
     for left in folder.parent.glob(f".{row.name}.*"):  # what a killed run wrote aside
         shutil.rmtree(left, ignore_errors=True)
-    request = AssessRequest(study=row.study, site=row.site, side=row.side, bones=row.bones, intake=row.intake)
+    request = AssessRequest(
+        study=row.study, site=row.site, side=row.side, bones=row.bones, intake=row.intake, light=light
+    )
     status, reason = "done", ""
     try:
         if assess_to(request, folder) is not ExitCode.DONE:
@@ -142,13 +152,13 @@ def _peak_mb() -> float:
     return round(peak / KB_A_MB / (KB_A_MB if sys.platform == "darwin" else 1), 1)
 
 
-def _earlier(row: Row, out: Path) -> Outcome | None:
+def _earlier(row: Row, out: Path, light: bool = False) -> Outcome | None:
     """The outcome of an earlier run, if its result is whole and nothing it was made from has changed."""
     data = remembered(row, out)
     if data is None or data["status"] == "failed":
         return None
     whole = data["status"] == "refused" or (out / STUDIES / row.name / RUN).is_file()
-    if not whole or data["fingerprint"] != fingerprint(row):
+    if not whole or data["fingerprint"] != fingerprint(row, light):
         return None
     return Outcome(row.name, data["status"], data["reason"], data["fingerprint"], reused=True)
 

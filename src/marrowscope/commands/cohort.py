@@ -25,6 +25,7 @@ def cohort(
     look: Annotated[bool, typer.Option("--look/--no-look", help="Read every study first, to say its fate.")] = True,
     only: Annotated[Path | None, typer.Option(help="failures.csv of the gallery: run these again.")] = None,
     reader: Annotated[Path | None, typer.Option(help="A second reader's CSV: subject, visit, volume_cm3.")] = None,
+    light: Annotated[bool, typer.Option("--light", help="No page, PDF, leaflet, FHIR, DICOM: faster.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Assess many studies: tables, change, gallery, methods. One bad study never stops the rest.
@@ -37,7 +38,7 @@ def cohort(
 
     rows = read_manifest(manifest, site, side)
     chosen = only_failures(rows, only) if only is not None else None
-    request = CohortRequest(out, workers, scheduler, reader, look, chosen)
+    request = CohortRequest(out, workers, scheduler, reader, look, chosen, light)
     found = fates(rows)
     if dry_run:
         _preview(found, request)

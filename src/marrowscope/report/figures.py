@@ -51,7 +51,7 @@ def figure_of(name: str, picture: Image.Image, caption: str) -> Figure:
     return Figure(name, png_bytes(picture), picture.width, picture.height, caption)
 
 
-def make_figures(assessment: Assessment, objects: Objects) -> dict[str, Figure]:
+def make_figures(assessment: Assessment, objects: Objects, most: int = MOST_LESIONS_PICTURED) -> dict[str, Figure]:
     """Every figure of one report, by name: ``overview``, ``lesion_1_plain``, ``lesion_1_fluid``, ``lesion_1_t1``...
 
     Args:
@@ -62,7 +62,7 @@ def make_figures(assessment: Assessment, objects: Objects) -> dict[str, Figure]:
     window = window_of(objects.exam.fluid.volume.array)
     t1 = objects.exam.companion(Role.T1)
     t1_window = window_of(t1.series.volume.array) if t1 is not None else window
-    for lesion in pictured_lesions(assessment):
+    for lesion in pictured_lesions(assessment)[:most]:
         figures.extend(lesion_figures(lesion, objects, window, t1_window))
     return {f.name: f for f in figures}
 

@@ -80,6 +80,19 @@ def report_writers(
     return writers
 
 
+def light_writers(assessment: Assessment, objects: Objects) -> dict[str, FileWriter]:
+    """Writers of what a large cohort needs and no more: impression, measurements, masks, pictures of one lesion."""
+    from marrowscope.report.figures import make_figures
+
+    figures = make_figures(assessment, objects, most=1)
+    return {
+        "figures": lambda folder: _write_figures(folder, figures),
+        "impression": lambda folder: _write(folder, "impression.txt", assessment.impression + "\n"),
+        "measurements": lambda folder: _write(folder, "measurements.csv", measurements_csv(assessment)),
+        "masks": lambda folder: _write_masks(folder, objects),
+    }
+
+
 def _drawn(assessment: Assessment, objects: Objects | None) -> Mapping[str, Figure]:
     if objects is None:
         return {}
