@@ -132,9 +132,13 @@ def mutated(data: bytes, others: list[bytes], rng: random.Random) -> bytes:
 
 
 def busy() -> float:
-    """Processor time of this process and its ended children, seconds."""
-    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+    """Processor time of this process and its children, ended and running, seconds."""
+    import psutil
+
+    me = psutil.Process()
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    running = [one.cpu_times() for one in (me, *me.children())]
+    return ended.ru_utime + ended.ru_stime + sum(times.user + times.system for times in running)
 
 
 def child(jobs: list[Path], pipe: Any) -> None:
@@ -144,7 +148,6 @@ def child(jobs: list[Path], pipe: Any) -> None:
 
     from marrowscope.errors import MarrowscopeError
     from marrowscope.study import read_study
-    from marrowscope.study.codec import CODECS
     from marrowscope.study.describe import describe
 
     for job in jobs:
@@ -152,7 +155,6 @@ def child(jobs: list[Path], pipe: Any) -> None:
         start = busy()
         try:
             study = read_study(job)
-            CODECS.stop()  # so that its processor time is counted
             json.dumps(describe(study))
             verdict = "|".join(sorted({r.code for r in study.refusals}) + ["read"] * bool(study.series))
         except MarrowscopeError as error:
