@@ -194,6 +194,36 @@ def test_too_many_files_stop_early(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         read_study(whole_study(tmp_path))
 
 
+@pytest.mark.parametrize("declared", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])
+def test_a_syntax_that_does_not_fit_its_data_set_is_seen_through(declared: str, tmp_path: Path) -> None:
+    other = {"1.2.840.10008.1.2": "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1": "1.2.840.10008.1.2"}[declared]
+    for k, ds in enumerate(series(truth())):
+        ds.file_meta.TransferSyntaxUID = other
+        data = encoded(ds)
+        meta_end = 132 + 12 + struct.unpack_from("<I", data, 132 + 8)[0]
+        ds.file_meta.TransferSyntaxUID = declared
+        head = encoded(ds)
+        head_end = 132 + 12 + struct.unpack_from("<I", head, 132 + 8)[0]
+        (tmp_path / f"{k}").write_bytes(head[:head_end] + data[meta_end:])
+    (one,) = read_study(tmp_path).series
+    assert np.array_equal(one.volume.array, truth())
+
+
+def test_sequences_that_an_archive_made_unknown_are_followed(tmp_path: Path) -> None:
+    """UN of undefined length holds implicit little endian, whatever is around it (PS3.5 6.2.2)."""
+    inner = struct.pack("<HHI", 0x0008, 0x0104, 6) + b"SEQUEN"
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) + inner + struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
+    unknown = (
+        struct.pack("<HH2sHI", 0x0009, 0x1001, b"UN", 0, 0xFFFFFFFF) + item + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    )
+    for k, ds in enumerate(series(truth())):
+        data = encoded(ds)
+        at = data.index(b"\x10\x00\x10\x00PN")
+        (tmp_path / f"{k}").write_bytes(data[:at] + unknown + data[at:])
+    (one,) = read_study(tmp_path).series
+    assert np.array_equal(one.volume.array, truth())
+
+
 def test_too_many_folders_stop_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for k in range(5):
         (tmp_path / f"{k}").mkdir()

@@ -19,7 +19,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from marrowscope.study import limits
 from marrowscope.study.guard import ZIP_MAGIC, InputFile, RefusedInputError
-from marrowscope.study.scan import PixelElement, scan
+from marrowscope.study.scan import KNOWN_VRS, PixelElement, scan
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -178,7 +178,14 @@ def unwrap(data: bytes | mmap.mmap) -> Encoded:
     if not syntax:
         implicit = data[start + 4 : start + 6].isalpha() is False
         return Encoded(data, start, implicit, False, IMPLICIT_LE if implicit else EXPLICIT_LE)
-    return Encoded(data, start, syntax == IMPLICIT_LE, syntax == EXPLICIT_BE, syntax)
+    return Encoded(data, start, _is_implicit(data, start, syntax), syntax == EXPLICIT_BE, syntax)
+
+
+def _is_implicit(data: bytes | mmap.mmap, start: int, syntax: str) -> bool:
+    """Whether the data set is implicit VR: as its first element shows, whatever a little-endian syntax declares."""
+    if syntax == EXPLICIT_BE or len(data) < start + 8:
+        return syntax == IMPLICIT_LE
+    return bytes(data[start + 4 : start + 6]) not in KNOWN_VRS
 
 
 def _file_meta(data: bytes | mmap.mmap, start: int) -> tuple[str, int]:

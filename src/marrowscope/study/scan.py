@@ -21,7 +21,7 @@ _UNDEFINED: Final = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PIXEL_TAGS: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _SHORT_VRS: Final = "AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US"
-_KNOWN_VRS: Final = _LONG_VRS | frozenset(_SHORT_VRS.encode().split())
+KNOWN_VRS: Final = _LONG_VRS | frozenset(_SHORT_VRS.encode().split())
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,22 @@ class _Coding:
 
 @dataclass
 class _Walk:
-    """Where the scan stands: open sequences and items, each with its end offset (None = delimited)."""
+    """Where the scan stands: open sequences and items, each with its end offset (None = delimited), and how each codes.
+
+    ``codings`` has one entry more: the data set's own, at the bottom.
+    """
 
     position: int
     open_ends: list[int | None]
+    codings: list[_Coding]
     elements: int = 0
     items: int = 0
-    depth: int = 0
+
+    def close(self) -> None:
+        """Leave the innermost sequence or item, if any is open."""
+        if self.open_ends:
+            self.open_ends.pop()
+            self.codings.pop()
 
 
 def scan(data: bytes | mmap.mmap, start: int, *, implicit: bool, big_endian: bool) -> tuple[PixelElement | None, int]:
@@ -73,12 +82,11 @@ def scan(data: bytes | mmap.mmap, start: int, *, implicit: bool, big_endian: boo
     Raises:
         RefusedInputError: ``nested_too_deep``, ``too_many_elements``, ``header_too_large`` or ``truncated``.
     """
-    coding = _Coding.of(implicit, big_endian)
-    walk = _Walk(start, [])
+    walk = _Walk(start, [], [_Coding.of(implicit, big_endian)])
     end = len(data)
     while walk.position + 8 <= end:
         _close_finished(walk)
-        element_start = walk.position
+        element_start, coding = walk.position, walk.codings[-1]
         group, element = coding.pair.unpack_from(data, element_start)
         tag = group << 16 | element
         if tag in _PIXEL_TAGS and not walk.open_ends:
@@ -88,15 +96,22 @@ def scan(data: bytes | mmap.mmap, start: int, *, implicit: bool, big_endian: boo
         _count(walk, tag, start)
         if tag in (_ITEM_END, _SEQUENCE_END):
             walk.position = value_start
-            if walk.open_ends:
-                walk.open_ends.pop()
+            walk.close()
         elif tag == _ITEM or is_sequence:
             walk.position = value_start
+            walk.codings.append(_inside(data, element_start, coding))
             _open(walk, value_start, length, end)
         else:
             _skip(walk, value_start, length, end)
     _within_header(walk, start)
     return None, walk.elements
+
+
+def _inside(data: bytes | mmap.mmap, at: int, coding: _Coding) -> _Coding:
+    """The coding inside a sequence or item: a UN of undefined length holds implicit little endian (PS3.5 6.2.2)."""
+    if not coding.implicit and data[at + 4 : at + 6] == b"UN" and data[at : at + 2] != b"\xfe\xff":
+        return _Coding.of(True, False)
+    return coding
 
 
 def _element(data: bytes | mmap.mmap, tag: int, at: int, coding: _Coding) -> tuple[int, int, bool]:
@@ -105,7 +120,7 @@ def _element(data: bytes | mmap.mmap, tag: int, at: int, coding: _Coding) -> tup
         length = coding.long.unpack_from(data, at + 4)[0]
         return at + 8, length, tag != _ITEM and length == _UNDEFINED
     vr = bytes(data[at + 4 : at + 6])
-    if vr not in _KNOWN_VRS:
+    if vr not in KNOWN_VRS:
         raise RefusedInputError(
             "damaged_header", f"a data element ({tag >> 16:04X},{tag & 0xFFFF:04X}) without a valid VR", "DICOM PS3.5"
         )
@@ -164,7 +179,7 @@ def _skip(walk: _Walk, value_start: int, length: int, end: int) -> None:
 
 def _close_finished(walk: _Walk) -> None:
     while walk.open_ends and walk.open_ends[-1] is not None and walk.position >= walk.open_ends[-1]:
-        walk.open_ends.pop()
+        walk.close()
 
 
 def _truncated() -> RefusedInputError:
