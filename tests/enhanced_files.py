@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset
 
-from study_files import PIXEL_MM, SAGITTAL, SPACING_MM, instance
+from study_files import PIXEL_MM, ROOT, SAGITTAL, SPACING_MM, instance
 
 ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.1"
+DIMENSIONS = (0x00209056, 0x00209057, 0x00209128)
+"""Stack ID, in-stack position, temporal position: Siemens XA's order."""
+
 PlaceOf = tuple[int, int]
 """Slice and moment of a frame."""
 
@@ -45,6 +48,10 @@ def enhanced(
                     "RepetitionTime", "ScanningSequence", "SequenceVariant", "ScanOptions"):  # fmt: skip
         del ds[keyword]
     ds.NumberOfFrames, ds.ImageType = len(order), ["ORIGINAL", "PRIMARY", "M", "NONE"]
+    ds.DimensionOrganizationSequence = item(DimensionOrganizationUID=f"{ROOT}.7")
+    ds.DimensionIndexSequence = [one for pointer in DIMENSIONS for one in item(
+        DimensionIndexPointer=pointer, FunctionalGroupPointer=0x00209111, DimensionOrganizationUID=f"{ROOT}.7",
+    )]  # fmt: skip
     groups = Dataset()
     groups.PixelMeasuresSequence = item(PixelSpacing=list(PIXEL_MM), SliceThickness=SPACING_MM)
     groups.PlaneOrientationSequence = item(ImageOrientationPatient=list(SAGITTAL))
