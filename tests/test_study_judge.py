@@ -9,7 +9,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless
+from pydicom.uid import ImplicitVRLittleEndian, JPEGLSLossless
 
 from enhanced_files import enhanced, item
 from marrowscope.study import Study, read_study
@@ -93,7 +93,7 @@ def test_every_volume_dcm2niix_makes_is_ours_too(folder: str, shared: Path, tmp_
     assert len(study.series) == len(theirs)
 
 
-@pytest.mark.parametrize("encoding", ["enhanced", "implicit", "jpeg_ls", "deflated"])
+@pytest.mark.parametrize("encoding", ["enhanced", "implicit", "jpeg_ls"])
 def test_synthetic_studies_are_the_judges_too(encoding: str, tmp_path: Path) -> None:
     pytest.importorskip("dcm2niix")
     source = tmp_path / "in"
@@ -109,11 +109,9 @@ def test_synthetic_studies_are_the_judges_too(encoding: str, tmp_path: Path) -> 
             if encoding == "jpeg_ls":
                 ds.compress(JPEGLSLossless, generate_instance_uid=False)
             else:
-                syntaxes = {"implicit": ImplicitVRLittleEndian, "deflated": DeflatedExplicitVRLittleEndian}
-                ds.file_meta.TransferSyntaxUID = syntaxes[encoding]
+                ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
         save(files, source)
     theirs = volumes(converted(source, tmp_path))
-    if not theirs:
-        pytest.skip("the judge makes nothing of this encoding")
+    assert theirs, "the judge made nothing of this folder"
     (ours,) = read_study(source).series
     assert any(matches(ours.volume.array, ours.volume.affine, data, affine) for data, affine in theirs)
