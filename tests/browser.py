@@ -33,7 +33,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SECONDS = 120_000
+SECONDS = 300_000
 """Milliseconds anything may take: a test machine may be busy."""
 
 BROWSER = [

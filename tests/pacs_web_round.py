@@ -40,7 +40,7 @@ def round_trip() -> dict[str, object]:
     with serving(root / "data", free_port(), "--peers", str(peers)) as address:
         base, token = address.split("/sign-in?token=")
         headers = {"authorization": f"Bearer {token}", "x-reader": "Dr Web"}
-        with httpx.Client(base_url=base, headers=headers, timeout=150, follow_redirects=True) as client:
+        with httpx.Client(base_url=base, headers=headers, timeout=300, follow_redirects=True) as client:
             read_and_send(client, uid, seen)
     seen["modalities"] = sorted(pacs.find({"StudyInstanceUID": uid})[0].modalities)
     words = (root / "data" / "worker.log").read_text() if (root / "data" / "worker.log").exists() else ""

@@ -500,7 +500,7 @@ class Viewer {
   private label(view: View): void {
     const { pane, host } = view;
     const by = this.link ? `registered by ${this.link.bone.replaceAll("_", " ")}` : "by scanner position";
-    set(host, ".name", `${view.title} · ${pane.plane}${view.prior ? ` · ${by}` : ""}`);
+    set(host, ".name", `${view.title} · ${pane.plane}${view.prior ? `\n${by}` : ""}`);
     set(host, ".corner", `${pane.slice + 1} / ${pane.slices}\nwindow ${pane.low.toFixed(0)}–${pane.high.toFixed(0)}`);
     host.dataset["slice"] = String(pane.slice);
     host.dataset["voxel"] = pane.voxel().join(",");
@@ -519,7 +519,8 @@ class Viewer {
   private letters(view: View, box: { left: number; top: number; width: number; height: number }): void {
     const x = box.left + box.width / 2;
     const y = box.top + box.height / 2;
-    const [dx, dy] = [box.width / 4, box.height / 4];
+    const dx = Math.min(box.width, box.height) / 16; // near the middle: the image may be a thin band of its pane
+    const dy = dx;
     const across = difference(view.pane.worldAt(x + dx, y), view.pane.worldAt(x - dx, y));
     const down = difference(view.pane.worldAt(x, y + dy), view.pane.worldAt(x, y - dy));
     set(view.host, ".letter.right", letter(across, 1));

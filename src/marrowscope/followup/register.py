@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import ndimage, optimize
@@ -21,6 +22,9 @@ FEWEST_POINTS = 50
 MARGIN_MM = 20.0
 """Room around a bone in which distances to it are worked out; a start by the centroids is nearer than that."""
 
+KEPT_FITS = 8
+"""Fits remembered by the two label maps themselves: an edit of lesions leaves the bones, so nothing is fitted again."""
+
 LARGEST_TURN_DEG, LARGEST_SHIFT_MM = 45.0, 80.0
 """Beyond it the fit is taken for failed: positioning in a coil varies less."""
 
@@ -33,6 +37,7 @@ class BoneTransform:
     fit: BoneFit
 
 
+@lru_cache(maxsize=KEPT_FITS)
 def register_bone(code: str, prior: LabelMap, current: LabelMap) -> BoneTransform | None:
     """The rigid transform that lays the prior's bone surface on the current one, or None when it fails.
 

@@ -43,6 +43,9 @@ LANES = {
 """A study's assessment yields to readers; edits have a process of their own that stays warm,
 and so has what waits for another machine."""
 
+RENDER_SECONDS = 180.0
+"""A results folder takes some ten seconds, after the assessment that may be running."""
+
 WAIT_STEP_SECONDS = 0.01
 
 
@@ -107,9 +110,13 @@ class Desk:
 
         path = self.folder.study(study_id).revision(number)
         if not (path / ASSESSMENT).is_file():
-            payload = {"study": study_id, "revision": number}
-            self.wait(self.enqueue("render", payload, f"{study_id}-{number}", HEAVY, priority=5), 60)
+            self.wait(self.render(study_id, number), RENDER_SECONDS)
         return path
+
+    def render(self, study_id: str, number: int) -> Job:
+        """Queue the rendering of a revision's results folder, before any waiting assessment."""
+        payload = {"study": study_id, "revision": number}
+        return self.enqueue("render", payload, f"{study_id}-{number}", HEAVY, priority=5)
 
 
 def make_desk(settings: WebSettings) -> Desk:

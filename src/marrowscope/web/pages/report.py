@@ -74,6 +74,7 @@ def sign(desk: OnDesk, reader: NamedReader, study_id: StudyId, revision: Annotat
     number = desk.change(study_id, "signed", reader, {"revision": revision})
     with desk.database.begin() as db:
         records.note(db, study_id, reader, "signed", f"version {number}")
+    desk.render(study_id, number)  # what is downloaded or sent next is drawn meanwhile
     return RedirectResponse(f"/studies/{study_id}/report", 303)
 
 
