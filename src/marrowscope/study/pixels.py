@@ -66,6 +66,7 @@ class PixelReader:
             return False
         try:
             check_size((one,))
+            check_ratio((one,))
             return bool(np.array_equal(self.read(one), self.read(other)))
         except RefusedInputError:
             return False
