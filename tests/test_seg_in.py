@@ -24,6 +24,7 @@ from scipy import ndimage
 import dicom_results
 import study_files
 from marrowscope.anatomy import given as given_bones
+from marrowscope.anatomy.from_seg import part_of
 from marrowscope.assessment.pipeline import Assessed
 from marrowscope.errors import GeometryError, StudyError
 from marrowscope.exchange.dicom_seg import write_seg
@@ -32,9 +33,10 @@ from marrowscope.labelmap import LabelMap
 from marrowscope.lesion.edits import EditKind, apply_edits
 from marrowscope.lesion.from_seg import edits_to, lesion_edits
 from marrowscope.lesion.types import LesionKind, LesionObject, Objects, Verdict
+from marrowscope.sites import load_site
 from marrowscope.study import read_study
 from marrowscope.study.seg_grid import place
-from marrowscope.study.segmentation import read_segmentation
+from marrowscope.study.segmentation import Segment, read_segmentation
 from needs import program
 from test_exchange_readback import ORIENTATIONS
 
@@ -355,3 +357,18 @@ def test_bones_and_corrections_from_a_seg_through_the_command_line(
     study_files.save([study_files.instance(study_files.truth(1), k) for k in range(7)], tmp_path / "other")
     assert run([*words, str(tmp_path / "other")]) == 2
     assert "another study" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("site", "label", "code", "side", "part"),
+    [
+        ("si_joint", "Left ilium", "", "", "left_ilium"),
+        ("si_joint", "Sacrum", "", "", "sacrum"),
+        ("si_joint", "bone A", "22356005", "right", "right_ilium"),
+        ("knee", "Segment_2", "12611008", "left", "tibia"),
+        ("knee", "FEMUR", "", "", "femur"),
+        ("knee", "meniscus", "", "", ""),
+    ],
+)
+def test_bones_are_known_by_name_or_by_code(site: str, label: str, code: str, side: str, part: str) -> None:
+    assert part_of(Segment(1, label, "", "85756007", code, side, ()), load_site(site), "bones") == part
