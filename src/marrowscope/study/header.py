@@ -360,5 +360,6 @@ class Header:
 
 def _text(value: object) -> str:
     raw = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-    clean = "".join(c if c.isprintable() else " " for c in raw[: 4 * limits.MAX_TEXT])
+    bounded = raw[: 4 * limits.MAX_TEXT]
+    clean = bounded if bounded.isprintable() else "".join(c if c.isprintable() else " " for c in bounded)
     return clean.strip()[: limits.MAX_TEXT]
