@@ -130,6 +130,29 @@ for (const frame of document.querySelectorAll<HTMLIFrameElement>("iframe[data-gr
 
 document.querySelector(".tab-row [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
+// --- what takes a while says so --------------------------------------------------------------------------------
+
+document.addEventListener("submit", (event) => {
+  const button = event.submitter;
+  const busy = button?.dataset["busy"];
+  if (!button || !busy) return;
+  const words = button.textContent;
+  button.textContent = busy;
+  window.addEventListener("pageshow", () => (button.textContent = words), { once: true });
+});
+
+// --- copying ---------------------------------------------------------------------------------------------------
+
+document.addEventListener("click", (event) => {
+  const button = (event.target as HTMLElement).closest<HTMLElement>("[data-copy]");
+  const text = button?.dataset["copy"];
+  if (!button || !text) return;
+  void navigator.clipboard.writeText(text).then(
+    () => (button.textContent = "Copied"),
+    () => (button.textContent = "The browser does not let this page copy"),
+  );
+});
+
 // --- printing --------------------------------------------------------------------------------------------------
 
 document.addEventListener("click", (event) => {
