@@ -6,10 +6,10 @@
     python -m benchmarks cohort_change simulate WORK2 --retest --subjects 14; marrowscope cohort ...
     python -m benchmarks cohort_change retest WORK2                    smallest detectable change from unchanged pairs
 
-A study is one STIR series (sagittal, 27 slices, pixels averaged two by two to 1.25 mm) with the true marrow as the mask
-to search: a few seconds each, so that 120 fit a small machine, and change is judged apart from bone finding. With
-``--full`` it is STIR and T1 as DICOM, and bones are found. Running ``simulate`` again with more subjects only adds to
-what is there; the cohort then resumes.
+A study is a sagittal STIR and T1 (27 and 30 slices, pixels averaged two by two) with the true marrow as the mask to
+search: a few seconds each, so that 120 fit a small machine, and change is judged apart from bone finding. With
+``--full`` it is STIR and coronal T1 as DICOM, and bones are found. Running ``simulate`` again with more subjects only
+adds to what is there; the cohort then resumes.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ GROWTH, SHRINKAGE = 2.5, 0.4
 VOLUME = "edema_volume"
 
 
-class OneSeries(KneeOptions):
-    """A knee study of one fluid series."""
+class SamePlane(KneeOptions):
+    """A knee study of one fluid and one T1 series, both sagittal."""
 
     @property
     def series(self) -> tuple[str, ...]:
         """Names of the series."""
-        return (f"{self.fluid}_sag",)
+        return (f"{self.fluid}_sag", "t1_sag")
 
 
 class TwoSeries(KneeOptions):
@@ -122,7 +122,7 @@ def _simulate_visit(plan: Plan, visit: int, work: Path, full: bool) -> None:
     if truth.is_file():
         return
     fault = plan.fault if visit == 2 else ""
-    options = (TwoSeries if full else OneSeries)(
+    options = (TwoSeries if full else SamePlane)(
         lesions=plan.lesions[visit - 1], fluid="pd_fs" if fault == "mixed_class" else "stir",
         side=plan.side(visit), visit=visit,
         faults=(Fault(fault),) if fault in [f.value for f in Fault] else (), voxel_mm=VOXEL_MM,
@@ -140,28 +140,34 @@ def _simulate_visit(plan: Plan, visit: int, work: Path, full: bool) -> None:
 
 
 def _write_nifti(study: SimulatedStudy, folder: Path) -> None:
-    """The fluid series at half its matrix, and the true marrow on it as the mask to search."""
+    """Both series at half their matrix, and the true marrow on the fluid one as the mask to search."""
     from marrowscope.anatomy.knee import CORTEX_MM, within
 
-    fluid = study.series[0].volume
-    array = fluid.array.astype(np.float32)
-    halved = (array[::2, ::2] + array[1::2, ::2] + array[::2, 1::2] + array[1::2, 1::2]) / 4
-    affine = fluid.affine @ np.diag([2.0, 2.0, 1.0, 1.0])
-    affine[:3, 3] = fluid.to_world((0.5, 0.5, 0))
-    grid = Volume(np.round(halved).astype(np.int16), affine, fluid.slice_axis)
+    folder.mkdir(parents=True)
+    for series in study.series:
+        name = series.protocol.name.removesuffix("_sag")
+        _save(_halved(series.volume), folder / f"{name}.nii.gz")
+    grid = _halved(study.series[0].volume)
     bones = study.truth.on_grid(study.truth.bones, grid)
     marrow = np.zeros(grid.shape, np.uint8)
     for label in BONE_LABELS.values():
         marrow[within(bones.array == label, grid, CORTEX_MM)] = label
-    folder.mkdir(parents=True)
-    name = study.series[0].protocol.name.removesuffix("_sag")
-    for volume, path in (
-        (grid, folder / f"{name}.nii.gz"),
-        (grid.with_array(marrow), folder.with_name(f"{folder.name}_bones.nii.gz")),
-    ):
-        nibabel.save(nibabel.Nifti1Image(volume.array, volume.affine_ras), path)
+    _save(grid.with_array(marrow), folder.with_name(f"{folder.name}_bones.nii.gz"))
     names = "".join(f"{label}: {bone}\n" for bone, label in BONE_LABELS.items())
     folder.with_name(f"{folder.name}_bones.yaml").write_text(names, encoding="utf-8")
+
+
+def _halved(volume: Volume) -> Volume:
+    """Pixels averaged two by two."""
+    array = volume.array.astype(np.float32)
+    mean = (array[::2, ::2] + array[1::2, ::2] + array[::2, 1::2] + array[1::2, 1::2]) / 4
+    affine = volume.affine @ np.diag([2.0, 2.0, 1.0, 1.0])
+    affine[:3, 3] = volume.to_world((0.5, 0.5, 0))
+    return Volume(np.round(mean).astype(np.int16), affine, volume.slice_axis)
+
+
+def _save(volume: Volume, path: Path) -> None:
+    nibabel.save(nibabel.Nifti1Image(volume.array, volume.affine_ras), path)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -56,6 +57,7 @@ def open_cluster(workers: int, scheduler: str) -> Iterator[Client]:
             processes=True,
             memory_limit=MEMORY_A_WORKER,
             dashboard_address=None,
+            silence_logs=logging.ERROR,
             host="127.0.0.1",
             env={"MARROWSCOPE_THREADS": str(max(1, (os.cpu_count() or 1) // workers))},
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,10 @@ from marrowscope.study.choose import require_fluid
 
 MIXED = "sequence class differs between this subject's visits ({}): change will be not assessable"
 MIXED_FIELD = "field strength differs between this subject's visits: change will be not assessable"
+
+
+Twins = dict[str, list[Row]]
+"""Rows by the hash of their images."""
 
 
 @dataclass(frozen=True)
@@ -69,21 +72,25 @@ def judged(found: Sequence[Fate], looks: Mapping[str, Look]) -> tuple[Fate, ...]
     Args:
         found: fates by the manifest alone. looks: by row name, for rows that run.
     """
-    twins = Counter(x.images for x in looks.values() if x.images)
     kept = {f.row.name: looks[f.row.name] for f in found if f.runs and f.row.name in looks}
+    twins: Twins = {}
+    for fate in found:
+        if fate.row.name in kept and (images := kept[fate.row.name].images):
+            twins.setdefault(images, []).append(fate.row)
     running = [
         (f.row, kept[f.row.name]) for f in found if f.row.name in kept and _stays(kept[f.row.name], twins)
     ]  # fmt: skip
     return tuple(_judged(f, kept[f.row.name], twins, running) if f.row.name in kept else f for f in found)
 
 
-def _stays(seen: Look, twins: Counter[str]) -> bool:
-    return not seen.refused and twins[seen.images] <= 1
+def _stays(seen: Look, twins: Twins) -> bool:
+    return not seen.refused and len(twins.get(seen.images, ())) <= 1
 
 
-def _judged(fate: Fate, seen: Look, twins: Counter[str], running: Sequence[tuple[Row, Look]]) -> Fate:
+def _judged(fate: Fate, seen: Look, twins: Twins, running: Sequence[tuple[Row, Look]]) -> Fate:
     if not _stays(seen, twins):
-        why = seen.refused or "another row holds the same images"
+        same_images = [f"{r.subject} {r.visit}" for r in twins.get(seen.images, ()) if r != fate.row]
+        why = seen.refused or f"holds the same images as {', '.join(same_images)}"
         return Fate(fate.row, False, (*fate.reasons, why))
     same = [(r, x) for r, x in running if r.subject == fate.row.subject and x.site == seen.site]
     reasons = [*fate.reasons, *([seen.note] if seen.note else [])]
