@@ -288,3 +288,12 @@ def test_light_results_have_the_bytes_of_whole_ones(manifest: Path, alone: Path,
     assert not {"index.html", "report.pdf", "fhir/bundle.json"} & made
     for name in sorted(made - {"run.json", "figures/captions.json"}):
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_judging_rows_grows_with_their_number_not_its_square(tmp_path: Path) -> None:
+    study = str(tmp_path)
+    many = [Row(n, f"s{n // 2}", str(n % 2), f"{study}/{n}", "knee", "left") for n in range(2_000)]
+    looks = {r.name: replace(STIR, images=r.name) for r in many}
+    told = judged([Fate(r, True) for r in many], looks)
+    assert all(f.runs and not f.reasons for f in told)
+    assert len(fates(many)) == len(many)

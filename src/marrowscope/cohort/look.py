@@ -77,22 +77,25 @@ def judged(found: Sequence[Fate], looks: Mapping[str, Look]) -> tuple[Fate, ...]
     for fate in found:
         if fate.row.name in kept and (images := kept[fate.row.name].images):
             twins.setdefault(images, []).append(fate.row)
-    running = [
-        (f.row, kept[f.row.name]) for f in found if f.row.name in kept and _stays(kept[f.row.name], twins)
-    ]  # fmt: skip
-    return tuple(_judged(f, kept[f.row.name], twins, running) if f.row.name in kept else f for f in found)
+    running: dict[str, list[tuple[Row, Look]]] = {}
+    for fate in found:
+        if fate.row.name in kept and _stays(kept[fate.row.name], twins):
+            running.setdefault(fate.row.subject, []).append((fate.row, kept[fate.row.name]))
+    return tuple(
+        _judged(f, kept[f.row.name], twins, running.get(f.row.subject, ())) if f.row.name in kept else f for f in found
+    )
 
 
 def _stays(seen: Look, twins: Twins) -> bool:
     return not seen.refused and len(twins.get(seen.images, ())) <= 1
 
 
-def _judged(fate: Fate, seen: Look, twins: Twins, running: Sequence[tuple[Row, Look]]) -> Fate:
+def _judged(fate: Fate, seen: Look, twins: Twins, own: Sequence[tuple[Row, Look]]) -> Fate:
     if not _stays(seen, twins):
         same_images = [f"{r.subject} {r.visit}" for r in twins.get(seen.images, ()) if r != fate.row]
         why = seen.refused or f"holds the same images as {', '.join(same_images)}"
         return Fate(fate.row, False, (*fate.reasons, why))
-    same = [(r, x) for r, x in running if r.subject == fate.row.subject and x.site == seen.site]
+    same = [(r, x) for r, x in own if x.site == seen.site]
     reasons = [*fate.reasons, *([seen.note] if seen.note else [])]
     others = [(replace(r, site=fate.row.site), x.side) for r, x in same]
     if SWAPPED not in reasons and swapped(fate.row, seen.side, others):

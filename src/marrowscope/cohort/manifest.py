@@ -131,7 +131,10 @@ def fates(rows: Iterable[Row]) -> tuple[Fate, ...]:
     every = tuple(rows)
     keys = Counter((r.subject, r.visit, r.site, r.side) for r in every)
     paths = Counter(_place(r) for r in every)
-    return tuple(_fate(r, every, keys, paths) for r in every)
+    subjects: dict[str, list[Row]] = {}
+    for row in every:
+        subjects.setdefault(row.subject, []).append(row)
+    return tuple(_fate(r, subjects[r.subject], keys, paths) for r in every)
 
 
 def _place(row: Row) -> tuple[str, str, str]:
@@ -139,7 +142,7 @@ def _place(row: Row) -> tuple[str, str, str]:
 
 
 def _fate(
-    row: Row, every: tuple[Row, ...], keys: Counter[tuple[str, str, str, str]], paths: Counter[tuple[str, str, str]]
+    row: Row, own: list[Row], keys: Counter[tuple[str, str, str, str]], paths: Counter[tuple[str, str, str]]
 ) -> Fate:
     stop = [f"no such {what}: {Path(p).name}" for what, p in _files(row) if not Path(p).exists()]
     if not row.subject or not row.visit or not row.study:
@@ -154,7 +157,7 @@ def _fate(
         stop.append(f"site {row.site!r}; expected one of {', '.join(site_names())}")
     if stop:
         return Fate(row, False, tuple(stop))
-    return Fate(row, True, (SWAPPED,) if swapped(row, row.side, [(r, r.side) for r in every]) else ())
+    return Fate(row, True, (SWAPPED,) if swapped(row, row.side, [(r, r.side) for r in own]) else ())
 
 
 def swapped(row: Row, side: str, every: Iterable[tuple[Row, str]]) -> bool:
