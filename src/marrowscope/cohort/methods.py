@@ -65,9 +65,9 @@ def methods_paragraph(
 def _software(summary: Summary) -> str:
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     models = "; ".join(f"{name} {value[:12]}" for name, value in sorted(summary.models.items()))
-    used = f"models {models}" if models else "no model"
+    used = f"models {models}; " if models else ""
     return (
-        f"Edema-like marrow signal was found and measured with marrowscope {__version__} ({used}; all model files "
+        f"Edema-like marrow signal was found and measured with marrowscope {__version__} ({used}all model files "
         f"SHA-256 {models_hash()[:16]}; Python {platform.python_version()}, {libraries}; CPU)."
     )
 
