@@ -1,4 +1,4 @@
-"""Write the trained folds as ONNX with their cards. `python training/si_joint/export.py DATA WORK MODELS`
+"""Write the trained folds as ONNX with their cards. `python training/si_joint/export.py DATA WORK MODELS [NAME ...]`
 
 WORK holds region_N.pt, bones_N.pt, lesion_N.onnx, scores.json (cross-validated figures) and settings.json.
 """
@@ -81,7 +81,8 @@ def main() -> None:
                       contract(channels=list(COLUMNS), pixel_mm=0.6, multiple_of=1), ["probability"], lesion_images,
                       lambda f: (work / f"lesion_{f}.onnx").read_bytes()),
     }  # fmt: skip
-    for name, (task, inputs, outputs, shown, make) in kinds.items():
+    for name in sys.argv[4:] or kinds:
+        task, inputs, outputs, shown, make = kinds[name]
         folder = models / name
         folder.mkdir(parents=True, exist_ok=True)
         weights = []

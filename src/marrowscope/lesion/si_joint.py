@@ -74,7 +74,7 @@ def detect(exam: Exam, anatomy: Anatomy, fold: int | None = None) -> Objects:
 def probabilities(exam: Exam, anatomy: Anatomy, fold: int | None = None) -> Float32:
     """Chance of edema of every voxel, on the exam's grid; 0 outside bone and in marrow darker than reference."""
     stack = working(exam.fluid.volume, PIXEL_MM)
-    marrow = _marrow(exam, anatomy, stack)
+    marrow = marrow_of(exam, anatomy, stack)
     answer = np.zeros(marrow.region.shape, dtype=np.float32)
     if marrow.region.any():
         rows, at = features(marrow)
@@ -83,18 +83,20 @@ def probabilities(exam: Exam, anatomy: Anatomy, fold: int | None = None) -> Floa
     return np.asarray(onto_grid(stack, np.moveaxis(answer, 2, 0)) * anatomy.bones.mask(), dtype=np.float32)
 
 
-def _marrow(exam: Exam, anatomy: Anatomy, stack: SliceStack) -> Marrow:
+def marrow_of(exam: Exam, anatomy: Anatomy, stack: SliceStack) -> Marrow:
+    """The exam as the trees see it, on the working grid of ``stack``."""
     t1 = exam.companion(Role.T1)
     bone = np.zeros(stack.grid.shape, dtype=np.uint8)
     for code, number in BONE_NUMBERS.items():
         mask = anatomy.bones.mask(code)
         if mask.any():
-            bone[_turned(exam.image.with_array(mask.astype(np.float32))) > 0.5] = number
-    covered = None if t1 is None else _turned(t1.volume)
+            bone[turned(exam.image.with_array(mask.astype(np.float32))) > 0.5] = number
+    covered = None if t1 is None else turned(t1.volume)
     return Marrow(np.moveaxis(stack.array, 0, 2), covered, bone > 0, bone, stack.grid.spacing[2])
 
 
-def _turned(volume: Volume) -> Float32:
+def turned(volume: Volume) -> Float32:
+    """A volume's array on the working grid, axes (to the left, to the head, slice)."""
     return np.moveaxis(working(volume, PIXEL_MM).array, 0, 2)
 
 
@@ -116,7 +118,9 @@ def _objects(
 ) -> tuple[LabelMap, tuple[LesionObject, ...]]:
     labels, count = ndimage.label(probability >= cutoff, structure=CONNECTIVITY)
     sizes = np.bincount(labels.ravel(), minlength=count + 1) * grid.voxel_volume_mm3
-    kept = [n for n in range(1, count + 1) if sizes[n] >= SMALLEST_MM3]
+    surest = ndimage.maximum(probability, labels, np.arange(count + 1))
+    core = card.settings["core_probability"]
+    kept = [n for n in range(1, count + 1) if sizes[n] >= SMALLEST_MM3 and surest[n] >= core]
     kept.sort(key=lambda n: (-sizes[n], n))
     new = np.zeros(count + 1, dtype=np.uint16)
     new[kept] = np.arange(1, len(kept) + 1)
