@@ -22,7 +22,7 @@ from train_bones import WIDTHS
 
 from marrowscope.lesion.si_features import COLUMNS
 
-VERSION = "1"
+VERSION = "2"
 CHANNELS = [f"{s}[{o}]" for s in ("t1", "fluid") for o in ("-3.3 mm", "0", "+3.3 mm")] + ["place left", "place head"]
 SOURCE = {
     "source": "Hepburn et al., PLoS ONE 2023, 0284508; repository c-hepburn/Bone_MRI",
