@@ -15,11 +15,11 @@ import numpy as np
 import onnx
 import torch
 import yaml
-from data import FOLDS, LESION_CASES, REGION_CASES, load_case
 from nets import BlockUNet
 from onnx import TensorProto, helper, numpy_helper
 from train_bones import WIDTHS
 
+from data import FOLDS, LESION_CASES, REGION_CASES, load_case
 from marrowscope.lesion.si_features import COLUMNS
 
 VERSION = "2"

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from data import FOLDS, LESION_CASES, READERS
 
+from data import FOLDS, LESION_CASES, READERS
 from marrowscope.anatomy.si_joint import segment
 from marrowscope.anatomy.si_model import working
 from marrowscope.assessment.pipeline import prepare

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import lightgbm as lgb
 import numpy as np
-from data import FOLDS, LESION_CASES, READERS, load_case
 from simulate_lesions import simulate
 from trees_onnx import to_onnx
 
+from data import FOLDS, LESION_CASES, READERS, load_case
 from marrowscope.lesion.si_features import COLUMNS, Marrow, features
 
 SIMULATIONS = 3

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from augment import place, random_batch
-from data import FOLDS, REGION_CASES, back, load_case, triplet, working
 from nets import BlockUNet
+
+from data import FOLDS, REGION_CASES, back, load_case, triplet, working
 
 CROP = 176
 
