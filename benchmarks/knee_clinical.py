@@ -41,7 +41,7 @@ def outline_overlap(folder: Path, exam: str) -> dict[str, float]:
     with np.load(folder / f"{exam}.npz") as arrays:
         for entry in (e for e in clinical.outlines() if e["exam"] == exam):
             volume = clinical.volume(arrays[entry["series"]], entry["series"])
-            labels = clean(look(volume).label)
+            labels = clean(look(volume).label, volume.slice_axis)
             for name, points in entry["bones"].items():
                 truth = clinical.raster(points, volume.array.shape[1::-1])
                 mine = labels[name][:, :, entry["slice"]].T

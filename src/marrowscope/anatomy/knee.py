@@ -44,7 +44,7 @@ def segment(exam: Exam) -> Anatomy:
         chances = look(exam.image)
     except GeometryError as error:
         return given.abstain(exam, error.found, error.do)
-    outlines = clean(chances.label)
+    outlines = clean(chances.label, exam.image.slice_axis)
     fault = implausible(outlines, exam.image)
     if fault:
         return given.abstain(exam, fault, "give the bones with --bones FILE")
@@ -70,8 +70,9 @@ def assemble(exam: Exam, outlines: Mapping[str, BoolArray], chances: Chances) ->
     )
 
 
-def clean(label: AnyArray) -> dict[str, BoolArray]:
-    """The largest connected piece of each bone, holes filled, bones too small left out by the caller."""
+def clean(label: AnyArray, slice_axis: int) -> dict[str, BoolArray]:
+    """The largest connected piece of each bone, holes of each slice filled; the caller leaves out what is too small."""
+    flat = np.ones([1 if a == slice_axis else 3 for a in range(3)], dtype=bool)
     outlines = {}
     for number, name in enumerate(BONES, start=1):
         pieces, count = ndimage.label(label == number, structure=SIXES)
@@ -79,7 +80,7 @@ def clean(label: AnyArray) -> dict[str, BoolArray]:
             outlines[name] = np.zeros(label.shape, dtype=bool)
             continue
         largest = int(np.bincount(pieces.ravel())[1:].argmax()) + 1
-        outlines[name] = np.asarray(ndimage.binary_fill_holes(pieces == largest))
+        outlines[name] = np.asarray(ndimage.binary_fill_holes(pieces == largest, flat))
     return outlines
 
 

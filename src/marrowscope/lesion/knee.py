@@ -35,10 +35,11 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
     array = np.zeros(exam.image.shape, dtype=np.uint16)
     objects: list[LesionObject] = []
     places = crops(rules.lesions.volume.array, margin=0)
+    smallest = setting("threshold", "minimum_volume") / exam.image.voxel_volume_mm3
     for found in rules.objects:
         crop = places[found.label]
         kept = crop.mask & near[crop.box] if found.kind is LesionKind.EDEMA else crop.mask
-        if not kept.any():
+        if kept.sum() < smallest:
             continue
         label = len(objects) + 1
         array[crop.box][kept] = label
