@@ -133,5 +133,5 @@ def test_what_is_no_knee_is_refused() -> None:
     swapped = {**bones, "femur": bones["tibia"], "tibia": bones["femur"]}
     assert "above" in implausible(swapped, grid)
     assert "femur" in implausible({**bones, "femur": np.zeros(grid.shape, bool)}, grid)
-    specks = clean(np.zeros(grid.shape, np.uint8))
+    specks = clean(np.zeros(grid.shape, np.uint8), grid.slice_axis)
     assert "femur" in implausible(specks, grid)
