@@ -25,6 +25,9 @@ from training.knee import images
 
 CHANNELS = (8, 24, 48, 96, 128)
 CLASSES = 5
+COPIES = 3
+"""Further views of each drawn slice: drawing one costs as much as learning from two."""
+
 HELD_OUT = 5
 """One subject in this many is held out (by CRC-32 of the name), visits together."""
 
@@ -65,8 +68,19 @@ class Net(nn.Module):
         return self.head(x)
 
 
-def mirrored(array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(array[:, ::-1])
+def moved(image: np.ndarray, bone: np.ndarray, lesion: np.ndarray, rng: np.random.Generator) -> tuple:
+    """Another view of one slice: turned, scaled, shifted, perhaps mirrored, re-toned, with grain of its own."""
+    angle, scale = rng.normal(0, 0.15), np.exp(rng.normal(0, 0.1))
+    c, s = scale * np.cos(angle), scale * np.sin(angle)
+    flip = rng.choice([-1.0, 1.0])
+    matrix = torch.tensor([[[c * flip, -s, rng.normal(0, 0.08)], [s * flip, c, rng.normal(0, 0.08)]]]).float()
+    grid = F.affine_grid(matrix, [1, 1, *image.shape], align_corners=False)
+    smooth = F.grid_sample(torch.from_numpy(image)[None, None], grid, align_corners=False)[0].numpy()
+    labels = torch.from_numpy(np.stack([bone, lesion]).astype(np.float32))[None]
+    turned = F.grid_sample(labels, grid, mode="nearest", align_corners=False)[0].numpy()
+    tone = np.float32(np.exp(rng.normal(0, 0.25)))
+    smooth = smooth**tone + rng.normal(0, rng.uniform(0, 0.03), smooth.shape).astype(np.float32) * (smooth > 0)
+    return np.clip(smooth, 0, 1.5), turned[0].astype(np.int64), turned[1]
 
 
 class Slices(IterableDataset):
@@ -88,8 +102,8 @@ class Slices(IterableDataset):
             s = images.draw(maps, rng)
             bone, lesion = s.bone.astype(np.int64), s.lesion.astype(np.float32)
             yield s.image[None], bone, lesion, np.float32(s.fluid)
-            again = mirrored(s.image) ** np.float32(np.exp(rng.normal(0, 0.2)))  # drawing costs as much as learning
-            yield again[None], mirrored(bone), mirrored(lesion), np.float32(s.fluid)
+            for _ in range(COPIES):
+                yield *moved(s.image, bone, lesion, rng), np.float32(s.fluid)
 
 
 def loss_of(logits, bone, lesion, fluid):
