@@ -22,6 +22,7 @@ from marrowscope.followup.sdc import ABSOLUTE, RATIO, Limit, all_limits
 from marrowscope.followup.types import Fate
 from marrowscope.labelmap import LabelMap
 from marrowscope.lesion.types import LesionKind, LesionObject
+from marrowscope.measurement import QcCheck, Severity
 from marrowscope.report.course import course_figure
 from marrowscope.report.pairs import pair_figures
 from marrowscope.volume import Volume
@@ -120,6 +121,18 @@ def test_sides_must_match() -> None:
     prior, now = visit([BOX]), visit([BOX])
     other = replace(now, assessment=replace(now.assessment, side="right"))
     assert any("side" in r for r in compare(prior, other).reasons)
+
+
+@pytest.mark.parametrize("when", ["prior", "current"])
+def test_a_visit_with_failed_suppression_is_not_compared(when: str) -> None:
+    visits = {"prior": visit([BOX]), "current": visit([BOX])}
+    sound = visits[when].assessment
+    kept = tuple(c for c in sound.qc if c.code != "fat_suppression")
+    failed = QcCheck("fat_suppression", Severity.WARNING, "it fails over a third of the image")
+    visits[when] = replace(visits[when], assessment=replace(sound, qc=(*kept, failed)))
+    change = compare(visits["prior"], visits["current"])
+    assert not change.comparable
+    assert any(f"failed at the {when} visit" in r for r in change.reasons)
 
 
 def test_conclude_takes_a_prior() -> None:

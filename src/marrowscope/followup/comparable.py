@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from marrowscope.assessment.types import Assessment, Outcome, SeriesRecord
+from marrowscope.measurement import Severity
 
 SAME_FIELD_T = 0.3
 """Field strengths closer than this are the same scanner class (1.5 T scanners state 1.494-1.5)."""
@@ -25,10 +26,17 @@ def obstacles(prior: Assessment, current: Assessment) -> tuple[str, ...]:
     for name, visit in (("prior", prior), ("current", current)):
         if visit.outcome in (Outcome.NOT_ASSESSABLE, Outcome.NO_IMAGES):
             found.append(f"the {name} visit was not assessable")
+        if unsuppressed(visit):
+            found.append(f"fat suppression failed at the {name} visit: brightness there may be fat")
     a, b = fluid_series(prior), fluid_series(current)
     if a is None or b is None:
         return (*found, "a visit has no fluid series")
     return (*found, *_sequence_obstacles(a, b))
+
+
+def unsuppressed(visit: Assessment) -> bool:
+    """Whether a quality check doubts the fat suppression that sizes rest on."""
+    return any(c.code == "fat_suppression" and c.severity in (Severity.WARNING, Severity.REFUSE) for c in visit.qc)
 
 
 def _sequence_obstacles(a: SeriesRecord, b: SeriesRecord) -> list[str]:
