@@ -54,13 +54,16 @@ def stand_in(payload: dict[str, Any], context: Any) -> dict[str, Any]:
     return {"out": out.name}
 
 
+def listen_words(data: str, port: str, peers: str) -> list[str]:
+    """Words after ``marrowscope``."""
+    return ["listen", "--data", data, "--allow", "ORTHANC=127.0.0.1", "--port", port, "--quiet-seconds", "5",
+            "--to", "pacs", "--peers", peers]  # fmt: skip
+
+
 if __name__ == "__main__":
     from marrowscope.cli import run
     from marrowscope.listener import work
 
     data, peers, port, os.environ[TEMPLATES], os.environ[SECONDS] = sys.argv[1:6]
     work.KINDS[work.ASSESS] = "pacs_listener:stand_in"
-    sys.exit(
-        run(["listen", "--data", data, "--allow", "ORTHANC=127.0.0.1", "--port", port, "--quiet-seconds", "5",
-             "--to", "pacs", "--peers", peers])
-    )  # fmt: skip
+    sys.exit(run(listen_words(data, port, peers)))

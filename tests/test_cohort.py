@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,6 +185,28 @@ def test_bids_and_mids_folders_are_manifests(tmp_path: Path, name: str, site: st
     found = read_manifest(tmp_path)
     assert [(r.subject, r.visit, r.site) for r in found] == [("01", "1", site), ("01", "2", site), ("02", "1", site)]
     assert {r.site for r in read_manifest(tmp_path, site="si_joint")} == {site or "si_joint"}
+
+
+def test_a_bids_folder_runs_from_end_to_end(manifest: Path, tmp_path: Path) -> None:
+    # Workers start and the knee model runs twice: about 8 s.
+    timing = {"fluid": ("acq-stir_T2w", 4.2, 0.04), "t1": ("T1w", 0.54, 0.012)}
+    for visit in ("1", "2"):
+        for source, (name, tr, te) in zip(("stir", "t1"), timing.values(), strict=True):
+            folder = tmp_path / "bids" / "sub-07" / f"ses-{visit}" / "anat"
+            folder.mkdir(parents=True, exist_ok=True)
+            file = folder / f"sub-07_ses-{visit}_bp-knee_{name}.nii.gz"
+            shutil.copy(manifest.parent / f"a{visit}" / f"{source}.nii.gz", file)
+            sidecar = {"RepetitionTime": tr, "EchoTime": te, "MagneticFieldStrength": 1.5}
+            file.with_name(file.name.replace(".nii.gz", ".json")).write_text(json.dumps(sidecar))
+    (tmp_path / "bids" / "dataset_description.json").write_text('{"Name": "try", "BIDSVersion": "1.9.0"}')
+    out = tmp_path / "out"
+    cohort_to(fates(read_manifest(tmp_path / "bids", side="left")), CohortRequest(out, light=True))
+    studies = rows(out / "studies.csv")
+    assert [(r["subject"], r["visit"], r["site"], r["sequence_class"]) for r in studies] == [
+        ("07", visit, "knee", "stir") for visit in ("1", "2")
+    ]
+    assert {r["status"] for r in studies} <= {"done", "partly_not_assessable"}
+    assert {(r["prior_visit"], r["visit"]) for r in rows(out / "changes.csv")} == {("1", "2")}
 
 
 def test_a_study_is_done_again_when_a_file_name_content_or_setting_changes(tmp_path: Path) -> None:

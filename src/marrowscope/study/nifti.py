@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import math
+import re
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,8 +16,11 @@ import numpy as np
 
 from marrowscope.errors import StudyError, UsageError
 from marrowscope.study import limits
+from marrowscope.study.facts import side_of, site_of
 from marrowscope.study.guard import InputFile, RefusedInputError
+from marrowscope.study.header import Header
 from marrowscope.study.roles import Decision, decide
+from marrowscope.study.sidecar import Sidecar, read_sidecar, sidecar_of
 from marrowscope.study.types import (
     FatSuppression,
     NiftiSource,
@@ -39,6 +44,9 @@ _CLASS_OF_ROLE: Final = {
     Role.T1_CONTRAST_FS: SequenceClass.T1_FS,
     Role.T2_NOFS: SequenceClass.T2,
 }
+_ENTITIES: Final = re.compile(r"(?<![A-Za-z0-9])(?:sub|ses|run|bp|hemi|vp|chunk|part)-[A-Za-z0-9]+_?")
+"""Parts of a BIDS or MIDS name that say who, when and where, not how; ``sub-`` is no subtraction."""
+
 _MASK_WORDS: Final = ("lesion", "mask", "label", "region", "seg", "roi", "normal_marrow", "bones")
 
 
@@ -57,10 +65,13 @@ def read_nifti_study(files: Mapping[str, Path], *, guess: bool = False, refusals
     series: list[Series] = []
     refused: list[Refusal] = list(refusals)
     hashes: list[str] = []
+    headers: list[Header] = []
     budget = limits.MAX_STUDY_BYTES
     for number, (key, path) in enumerate(sorted(files.items()), start=1):
         try:
-            one = _read_series(key, path, number, guess)
+            sidecar = _sidecar(path, refused, hashes)
+            one = _read_series(key, path, number, guess, sidecar)
+            headers += [sidecar.header] if sidecar else []
             budget -= one.volume.array.nbytes
             if budget < 0:
                 raise RefusedInputError(
@@ -77,12 +88,16 @@ def read_nifti_study(files: Mapping[str, Path], *, guess: bool = False, refusals
     ordered = tuple(sorted(hashes))
     combined = hashlib.sha256("".join(ordered).encode()).hexdigest()
     judged = judge(tuple(series), PatientFacts())
-    return Study("nifti", judged, tuple(refused), file_hashes=ordered, input_hash=combined)
+    site, side = site_of(tuple(headers), judged), side_of(headers, judged if headers else ())
+    return Study("nifti", judged, tuple(refused), site=site, side=side, file_hashes=ordered, input_hash=combined)
 
 
-def _read_series(key: str, path: Path, number: int, guess: bool) -> Series:
+def _read_series(key: str, path: Path, number: int, guess: bool, sidecar: Sidecar | None) -> Series:
     name = Path(key).name if guess else path.name
     decision = _from_name(name) if guess else _from_flag(key, name)
+    sequence = Sequence(modality="MR", fat_suppression=_suppression(decision))
+    if sidecar is not None:
+        sequence, decision = sidecar.sequence, _with_sidecar(decision, sidecar, guess)
     volume, source = read_nifti(path)
     return Series(
         uid=name if guess else f"{key}:{name}",
@@ -91,10 +106,33 @@ def _read_series(key: str, path: Path, number: int, guess: bool) -> Series:
         role=decision.role,
         sequence_class=decision.sequence_class,
         reasons=decision.reasons,
-        sequence=Sequence(modality="MR", fat_suppression=_suppression(decision)),
+        sequence=sequence,
         volume=volume,
         source=source,
     )
+
+
+def _sidecar(path: Path, refused: list[Refusal], hashes: list[str]) -> Sidecar | None:
+    """What the JSON beside an image states; a damaged one is listed and left out."""
+    beside = sidecar_of(path)
+    if beside is None:
+        return None
+    try:
+        found = read_sidecar(beside, _stem(path.name))
+    except RefusedInputError as error:
+        refused.append(error.refusal(beside.name))
+        return None
+    hashes.append(_sha256(beside))
+    return found
+
+
+def _with_sidecar(decision: Decision, sidecar: Sidecar, guess: bool) -> Decision:
+    """The role by stated physics; a role that the user or the name gave stays, its class filled in where unknown."""
+    stated = decide(sidecar.sequence, sidecar.described)
+    if not guess or decision.reasons[0].code == "role_from_name":
+        unknown = decision.sequence_class is SequenceClass.UNKNOWN and stated.role is decision.role
+        return replace(decision, sequence_class=stated.sequence_class) if unknown else decision
+    return stated
 
 
 def _suppression(decision: Decision) -> FatSuppression:
@@ -148,14 +186,9 @@ def _from_name(name: str) -> Decision:
 
 
 def _stem(name: str) -> str:
-    lower = name.lower()
-    return (
-        name[: -len(".nii.gz")]
-        if lower.endswith(".nii.gz")
-        else name[: -len(".nii")]
-        if lower.endswith(".nii")
-        else name
-    )
+    """A file name without its suffix and without BIDS' entities of person, visit and place."""
+    bare = re.sub(r"\.nii(\.gz)?$", "", name, flags=re.IGNORECASE)
+    return _ENTITIES.sub("", bare)
 
 
 def read_nifti(path: Path) -> tuple[Volume, NiftiSource]:

@@ -43,6 +43,7 @@ def read_study(path: Path | str, *, series: Mapping[str, Path] | None = None) ->
         UsageError: ``series`` names an unknown role.
     """
     from marrowscope.study.nifti import looks_like_nifti, read_nifti_study
+    from marrowscope.study.sidecar import sidecar_of
 
     path = Path(path)
     if series:
@@ -50,7 +51,8 @@ def read_study(path: Path | str, *, series: Mapping[str, Path] | None = None) ->
     with tempfile.TemporaryDirectory(prefix="marrowscope-") as scratch:
         inputs = find_inputs(path, Path(scratch))
         niftis = tuple(f for f in inputs.files if looks_like_nifti(f))
-        others = tuple(f for f in inputs.files if f not in set(niftis))
+        beside = {sidecar for f in niftis if (sidecar := sidecar_of(f.path)) is not None}
+        others = tuple(f for f in inputs.files if f not in set(niftis) and f.path not in beside)
         with quiet_pydicom():
             study = _read_dicom_study(others, inputs.refusals)
         if study.series or not niftis:

@@ -40,7 +40,9 @@ def sequence_of(frame: Frame) -> Sequence:
         b_value=frame.b_value,
         kvp=frame.kvp,
         hounsfield=_hounsfield(header, frame),
-        fat_suppression=_fat_suppression(header, frame, scanning),
+        fat_suppression=fat_suppression_of(
+            header, description_of(header), frame.kind, _positive(frame.inversion_time_ms), scanning
+        ),
         contrast_agent=_agent(header),
         acquisition=header.text("MRAcquisitionType").upper() or None,
         scanning_sequence=scanning,
@@ -94,13 +96,18 @@ def _phase_axis(header: Header) -> int | None:
     return {"ROW": 0, "COL": 1, "COLUMN": 1}.get(words)
 
 
-def _fat_suppression(header: Header, frame: Frame, scanning: tuple[str, ...]) -> FatSuppression:
-    """How fat was suppressed: inversion time, then the header's options, then the words."""
-    options, words = set(header.words("ScanOptions")), meanings(description_of(header))
+def fat_suppression_of(
+    header: Header, described: str, kind: tuple[str, ...], ti: float | None, scanning: tuple[str, ...]
+) -> FatSuppression:
+    """How fat was suppressed: inversion time (ms), then the header's options, then the words.
+
+    Args:
+        header: the acquisition's. described: what it is called. kind: image type. scanning: SE, GR, IR, EP.
+    """
+    options, words = set(header.words("ScanOptions")), meanings(described)
     suppressed = header.text("SpectrallySelectedSuppression").upper()
     spir = header.text(_PHILIPS_SPIR).upper() in ("Y", "YES")
     excited = header.text("SpectrallySelectedExcitation").upper()
-    ti = _positive(frame.inversion_time_ms)
     nulls_fat = ti is not None and limit("stir_ti_ms", "low") <= ti <= limit("stir_ti_ms", "high")
     named_stir = (
         ("stir" in words or header.text("AcquisitionContrast").upper() == "STIR")
@@ -110,7 +117,7 @@ def _fat_suppression(header: Header, frame: Frame, scanning: tuple[str, ...]) ->
     said_none = suppressed == "NONE" or "ScanOptions" in header or "SpectrallySelectedExcitation" in header
     evidence = (
         (nulls_fat, FatSuppression.INVERSION),
-        (bool(_DIXON_TYPES & set(frame.kind)), FatSuppression.DIXON),
+        (bool(_DIXON_TYPES & set(kind)), FatSuppression.DIXON),
         ("FAT" in suppressed or spir or bool(_FAT_SATURATION_OPTIONS & options), FatSuppression.SPECTRAL),
         (excited == "WATER" or bool(_WATER_EXCITATION_OPTIONS & options), FatSuppression.WATER_EXCITATION),
         (named_stir, FatSuppression.INVERSION),
