@@ -135,6 +135,23 @@ def test_a_visit_with_failed_suppression_is_not_compared(when: str) -> None:
     assert any(f"failed at the {when} visit" in r for r in change.reasons)
 
 
+def without_t1(one: Visit) -> Visit:
+    """The same visit, its T1 not used."""
+    series = tuple(replace(s, used_as="") if s.used_as == "t1" else s for s in one.assessment.series)
+    return replace(one, assessment=replace(one.assessment, series=series))
+
+
+def test_t1_at_one_visit_alone_is_no_comparison_and_at_neither_is_said() -> None:
+    both = visit([BOX])
+    for prior, current, word in ((both, without_t1(both), "current"), (without_t1(both), both, "prior")):
+        change = compare(prior, current)
+        assert not change.comparable
+        assert any(f"no T1 was used at the {word} visit alone" in r for r in change.reasons)
+    neither = compare(without_t1(both), without_t1(both))
+    assert neither.comparable and any("at either visit" in r for r in neither.reasons)
+    assert not any("T1" in r for r in compare(both, both).reasons)
+
+
 def test_conclude_takes_a_prior() -> None:
     change = conclude(phantom_objects(), prior=visit([BOX])).change
     assert change is not None

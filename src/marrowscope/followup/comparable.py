@@ -11,6 +11,8 @@ SAME_FIELD_T = 0.3
 SAME_SPACING_SHARE = 0.5
 """Slice spacing may differ by half before small lesions stop being comparable."""
 
+NO_T1, RED_MARROW = "no T1 was used", "red marrow may count as edema"
+
 
 def fluid_series(assessment: Assessment) -> SeriesRecord | None:
     """The series lesions were sized on."""
@@ -28,10 +30,17 @@ def obstacles(prior: Assessment, current: Assessment) -> tuple[str, ...]:
             found.append(f"the {name} visit was not assessable")
         if unsuppressed(visit):
             found.append(f"fat suppression failed at the {name} visit: brightness there may be fat")
+    if told_apart(prior) is not told_apart(current):
+        found.append(f"{NO_T1} at the {'current' if told_apart(prior) else 'prior'} visit alone: {RED_MARROW}")
     a, b = fluid_series(prior), fluid_series(current)
     if a is None or b is None:
         return (*found, "a visit has no fluid series")
     return (*found, *_sequence_obstacles(a, b))
+
+
+def told_apart(visit: Assessment) -> bool:
+    """Whether red marrow could be told from edema: by a T1 series."""
+    return any(s.used_as == "t1" for s in visit.series)
 
 
 def unsuppressed(visit: Assessment) -> bool:
@@ -65,4 +74,6 @@ def limits(prior: Assessment, current: Assessment) -> tuple[str, ...]:
         notes.append("field strength is not stated at both visits")
     if not prior.side or not current.side:
         notes.append("side is not stated at both visits")
+    if not told_apart(prior) and not told_apart(current):
+        notes.append(f"{NO_T1} at either visit: {RED_MARROW}")
     return tuple(notes)
