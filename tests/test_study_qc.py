@@ -12,9 +12,11 @@ import pytest
 from numpy.random import default_rng
 
 from marrowscope.measurement import Severity
+from marrowscope.simulate.artefacts import motion_ghosts
 from marrowscope.study import FatSuppression, PatientFacts, Sequence, Study, read_study
 from marrowscope.study.qc.dixon import check_swap
 from marrowscope.study.qc.extent import check_coverage, check_maturity
+from marrowscope.study.qc.ghosts import check_motion_inside
 from marrowscope.study.qc.metal import MARGIN_MM, check_metal, find_metal
 from marrowscope.study.qc.noise import check_motion, check_snr
 from marrowscope.study.qc.slices import Slices, coarse
@@ -151,6 +153,27 @@ def test_ghosts_of_pulsation_are_seen() -> None:
             array[place : place + 6, 70:90] += vessel
         verdicts.append(check_motion(coarse(Volume(array.astype(np.float32), base.affine))).severity)
     assert verdicts == [Severity.OK, Severity.OK, Severity.WARNING]
+
+
+@pytest.mark.needs("shared:data/knee_clinical")
+@pytest.mark.parametrize("exam", ["0004", "0006", "1138"])
+def test_ghosts_inside_the_limb_are_seen_along_their_own_axis_only(exam: str, shared: Path) -> None:
+    array = np.load(shared / "data" / "knee_clinical" / f"{exam}.npz")["sagittal_fs"].transpose(2, 1, 0)
+    still = Volume(array, np.array([[0, 0, 3.5, 0], [0.55, 0, 0, 0], [0, -0.55, 0, 0], [0, 0, 0, 1.0]]))
+    moved = still.with_array(
+        motion_ghosts(array.astype(np.float32), 1, amplitude_px=1.6, rng=default_rng(1), slice_axis=2)
+    )
+    assert check_motion_inside(still, coarse(still)).severity is Severity.OK
+    check = check_motion_inside(moved, coarse(moved))
+    assert check.severity is Severity.WARNING and "head-foot" in check.message
+    distance = float(check.message.split("after ")[1].split(" mm")[0])  # an eighth of 256 pixels of 0.55 mm
+    assert distance == pytest.approx(256 / 8 * 0.55, abs=2.5)
+
+
+def test_motion_inside_a_small_image_is_said_to_be_unjudged() -> None:
+    small = Volume(np.full((80, 80, 6), 100, np.float32), np.diag([1.0, 1.0, 4.0, 1.0]))
+    check = check_motion_inside(small, coarse(small))
+    assert check.severity is Severity.NOTE and check.value is not None and not check.value.measured
 
 
 def test_a_screw_is_seen_and_a_vessel_is_not() -> None:

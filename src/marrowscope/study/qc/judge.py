@@ -12,6 +12,7 @@ import numpy as np
 from marrowscope.measurement import QcCheck, Severity
 from marrowscope.study.qc.dixon import check_swap
 from marrowscope.study.qc.extent import check_coverage, check_maturity
+from marrowscope.study.qc.ghosts import check_motion_inside
 from marrowscope.study.qc.metal import MARGIN_MM, Void, check_metal, find_metal
 from marrowscope.study.qc.noise import check_motion, check_snr
 from marrowscope.study.qc.slices import Slices, coarse
@@ -86,7 +87,7 @@ def _fluid_checks(
     one: Series, series: tuple[Series, ...], grids: Mapping[str, Slices], patient: PatientFacts
 ) -> list[QcCheck]:
     checks = [check_suppression(one.sequence, grids[one.uid], _t1_on(one, series, grids))]
-    checks += [check_motion(grids[one.uid]), check_maturity(patient)]
+    checks += [check_motion(grids[one.uid]), check_motion_inside(one.volume, grids[one.uid]), check_maturity(patient)]
     if one.sequence.contrast_agent:
         checks.append(
             QcCheck(
