@@ -17,6 +17,7 @@ from typer.main import get_command
 from marrowscope.commands.lazy import LazyGroup, lazy_app
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before onnxruntime can be imported, anywhere
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy: sums must not depend on cores, and its threads spin for work
 
 ABOUT = """Find, measure and explain bone marrow edema.
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from marrowscope.anatomy.types import Companion
-from marrowscope.labelmap import BoolArray
 from marrowscope.study import Series
 from marrowscope.volume import AnyArray, Volume, covered, resample
 
@@ -32,9 +31,13 @@ MAXIMUM_TURN_DEG = 8.0
 MINIMUM_OVERLAP = 0.2
 """Share of the fluid grid the other series must cover to be used at all."""
 
+WORKING_PIXEL_MM = 2.0
+"""In-plane pixel that both images are averaged to: finds known shifts as well as full pixels do, ten times sooner."""
+
 SAMPLING_SEED = 7
-_SAMPLING_SHARE = 0.05
-_LEVELS = ((4, 2.0), (2, 1.0))
+_SAMPLING_SHARE = 0.1
+_LEVELS = ((2, 2.0), (1, 0.0))
+"""Shrink factor and smoothing in mm of each level, coarse to fine."""
 
 
 def align(series: Series, grid: Volume, *, register: bool = True) -> Companion | None:
@@ -49,19 +52,43 @@ def align(series: Series, grid: Volume, *, register: bool = True) -> Companion |
         The companion with normalised mutual information (Studholme et al. 1999, (H(a)+H(b))/H(a,b), 1-2)
         before and after.
     """
-    plain, inside = _sample(series.volume, grid)
-    if inside.mean() < MINIMUM_OVERLAP:
+    few = _thinned(grid)
+    before, overlap = _similarity(series.volume, few)
+    if overlap < MINIMUM_OVERLAP:
         return None
-    before = normalised_mutual_information(grid.array[inside], plain.array[inside])
-    if not register:
-        return Companion(series, plain, inside, before, before, False)
-    moved = _registered(series.volume, grid)
+    moved = _registered(series.volume, grid) if register else None
     if moved is not None:
-        image, seen = _sample(moved, grid)
-        after = normalised_mutual_information(grid.array[seen], image.array[seen]) if seen.any() else 0.0
-        if after - before >= MINIMUM_GAIN and seen.mean() >= MINIMUM_OVERLAP:
-            return Companion(series, image, seen, before, after, True)
-    return Companion(series, plain, inside, before, before, False)
+        after, overlap = _similarity(moved, few)
+        if after - before >= MINIMUM_GAIN and overlap >= MINIMUM_OVERLAP:
+            return _companion(series, moved, grid, before, after, True)
+    return _companion(series, series.volume, grid, before, before, False)
+
+
+def _companion(series: Series, moved: Volume, grid: Volume, before: float, after: float, registered: bool) -> Companion:
+    image = resample(moved, grid, order=1)
+    return Companion(series, image, covered(moved, grid), before, after, registered)
+
+
+def _similarity(moving: Volume, grid: Volume) -> tuple[float, float]:
+    """Normalised mutual information of two images where both have data, and that share of the grid."""
+    seen = covered(moving, grid)
+    if not seen.any():
+        return 0.0, 0.0
+    image = resample(moving, grid, order=1).array
+    return normalised_mutual_information(grid.array[seen], image[seen]), float(seen.mean())
+
+
+def _steps(volume: Volume) -> list[int]:
+    """Pixels of each axis that make one of ``WORKING_PIXEL_MM``; slices stay apart."""
+    return [1 if a == volume.slice_axis else max(1, round(WORKING_PIXEL_MM / volume.spacing[a])) for a in range(3)]
+
+
+def _thinned(grid: Volume) -> Volume:
+    """Every n-th pixel of each slice."""
+    steps = _steps(grid)
+    affine = grid.affine.copy()
+    affine[:3, :3] *= steps
+    return Volume(grid.array[tuple(slice(None, None, s) for s in steps)], affine, grid.slice_axis)
 
 
 def normalised_mutual_information(a: AnyArray, b: AnyArray) -> float:
@@ -85,16 +112,11 @@ def _entropy(p: AnyArray) -> float:
     return float(-(p * np.log(p)).sum())
 
 
-def _sample(moving: Volume, grid: Volume) -> tuple[Volume, BoolArray]:
-    """The moving image on the grid, and where it has data."""
-    return resample(moving, grid, order=1), covered(moving, grid)
-
-
 def _registered(moving: Volume, grid: Volume) -> Volume | None:
     """The moving volume with a rigidly corrected affine, or None when the transform is implausible."""
     import SimpleITK as sitk
 
-    fixed_image, moving_image = to_sitk(grid), to_sitk(moving)
+    fixed_image, moving_image = _averaged(grid), _averaged(moving)
     centre = grid.to_world((np.array(grid.shape) - 1) / 2)
     start = sitk.Euler3DTransform()
     start.SetCenter([float(c) for c in centre])
@@ -111,6 +133,13 @@ def _registered(moving: Volume, grid: Volume) -> Volume | None:
     return Volume(moving.array, np.linalg.inv(_matrix(rigid)) @ moving.affine, moving.slice_axis)
 
 
+def _averaged(volume: Volume) -> sitk.Image:
+    """Each n x n pixels of a slice as one, their mean."""
+    import SimpleITK as sitk
+
+    return sitk.BinShrink(to_sitk(volume), _steps(volume))
+
+
 def _method(start: sitk.Euler3DTransform) -> sitk.ImageRegistrationMethod:
     import SimpleITK as sitk
 
@@ -119,6 +148,8 @@ def _method(start: sitk.Euler3DTransform) -> sitk.ImageRegistrationMethod:
     method.SetMetricAsMattesMutualInformation(HISTOGRAM_BINS)
     method.SetMetricSamplingStrategy(method.RANDOM)
     method.SetMetricSamplingPercentage(_SAMPLING_SHARE, SAMPLING_SEED)
+    method.MetricUseFixedImageGradientFilterOff()  # gradients at the samples alone
+    method.MetricUseMovingImageGradientFilterOff()
     method.SetInterpolator(sitk.sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(1.0, 0.05, 20, relaxationFactor=0.6)
     method.SetOptimizerScalesFromPhysicalShift()
@@ -140,9 +171,10 @@ def _matrix(rigid: sitk.Euler3DTransform) -> AnyArray:
 
 
 def to_sitk(volume: Volume) -> sitk.Image:
-    """A SimpleITK image (LPS, like ours) of a volume, as float32."""
+    """A SimpleITK image (LPS, like ours) of a volume, as float32; filters then run on one thread."""
     import SimpleITK as sitk
 
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # filters inside filters add up by thread: bytes would differ
     image = sitk.GetImageFromArray(np.ascontiguousarray(volume.array.T.astype(np.float32)))
     image.SetSpacing(volume.spacing)
     image.SetOrigin([float(x) for x in volume.affine[:3, 3]])
