@@ -12,6 +12,7 @@ import pytest
 from numpy.random import default_rng
 
 from marrowscope.measurement import Severity
+from marrowscope.simulate import KneeOptions, knee
 from marrowscope.simulate.artefacts import motion_ghosts
 from marrowscope.study import FatSuppression, PatientFacts, Sequence, Study, read_study
 from marrowscope.study.qc.dixon import check_swap
@@ -19,6 +20,7 @@ from marrowscope.study.qc.extent import check_coverage, check_maturity
 from marrowscope.study.qc.ghosts import check_motion_inside
 from marrowscope.study.qc.metal import MARGIN_MM, check_metal, find_metal
 from marrowscope.study.qc.noise import check_motion, check_snr
+from marrowscope.study.qc.physis import check_growth_plates
 from marrowscope.study.qc.slices import Slices, coarse
 from marrowscope.study.qc.suppression import check_suppression
 from marrowscope.study.qc.voids import boxes_of, near
@@ -28,6 +30,7 @@ from needs import shared_root
 IN_PLANE_MM, BETWEEN_MM = 0.55, 3.5  # the data's README
 SAGITTAL_RAS = ((0.0, 0.0, BETWEEN_MM), (-IN_PLANE_MM, 0.0, 0.0), (0.0, -IN_PLANE_MM, 0.0))
 CORONAL_RAS = ((IN_PLANE_MM, 0.0, 0.0), (0.0, 0.0, -BETWEEN_MM), (0.0, -IN_PLANE_MM, 0.0))
+SAGITTAL_LPS = np.array([[0, 0, 3.5, 0], [0.55, 0, 0, 0], [0, -0.55, 0, 0], [0, 0, 0, 1.0]])
 KNEES = ("0001", "0002", "0004", "0005", "0006", "0009", "1122", "1125", "1130", "1133", "1138", "1140")
 POOR_SUPPRESSION, METAL = {"0005", "1140"}, {"1138"}
 STIRS = ("1007", "1013", "2015")  # benchmarks/reading.py runs all of them
@@ -159,7 +162,7 @@ def test_ghosts_of_pulsation_are_seen() -> None:
 @pytest.mark.parametrize("exam", ["0004", "0006", "1138"])
 def test_ghosts_inside_the_limb_are_seen_along_their_own_axis_only(exam: str, shared: Path) -> None:
     array = np.load(shared / "data" / "knee_clinical" / f"{exam}.npz")["sagittal_fs"].transpose(2, 1, 0)
-    still = Volume(array, np.array([[0, 0, 3.5, 0], [0.55, 0, 0, 0], [0, -0.55, 0, 0], [0, 0, 0, 1.0]]))
+    still = Volume(array, SAGITTAL_LPS)
     moved = still.with_array(
         motion_ghosts(array.astype(np.float32), 1, amplitude_px=1.6, rng=default_rng(1), slice_axis=2)
     )
@@ -168,6 +171,22 @@ def test_ghosts_inside_the_limb_are_seen_along_their_own_axis_only(exam: str, sh
     assert check.severity is Severity.WARNING and "head-foot" in check.message
     distance = float(check.message.split("after ")[1].split(" mm")[0])  # an eighth of 256 pixels of 0.55 mm
     assert distance == pytest.approx(256 / 8 * 0.55, abs=2.5)
+
+
+@pytest.mark.needs("shared:data/knee_clinical")
+@pytest.mark.parametrize("exam", ["1130", "0006", "1140"])
+def test_a_closing_growth_plate_is_seen_and_a_joint_line_or_scar_is_none(exam: str, shared: Path) -> None:
+    array = np.load(shared / "data" / "knee_clinical" / f"{exam}.npz")["sagittal_fs"].transpose(2, 1, 0)
+    fluid = Volume(array, SAGITTAL_LPS)
+    check = check_growth_plates(fluid, coarse(fluid))
+    assert check.severity is (Severity.WARNING if exam == "1130" else Severity.OK)
+
+
+@pytest.mark.parametrize(("age", "severity"), [(12, Severity.WARNING), (40, Severity.OK)])
+def test_open_plates_of_a_simulated_child_are_seen_and_an_adults_scars_are_not(age: int, severity: Severity) -> None:
+    study = knee(402, KneeOptions(age_years=age, voxel_mm=1.0, lesions=()))
+    fluid = study.series[0].volume
+    assert check_growth_plates(fluid, coarse(fluid)).severity is severity
 
 
 def test_motion_inside_a_small_image_is_said_to_be_unjudged() -> None:

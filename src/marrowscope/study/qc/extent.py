@@ -54,3 +54,9 @@ def check_maturity(patient: PatientFacts) -> QcCheck:
         )
         return QcCheck("maturity", Severity.NOTE, text, why, value)
     return QcCheck("maturity", Severity.OK, f"{age:.0f} years old: adult skeleton", value=value)
+
+
+def maybe_growing(patient: PatientFacts) -> bool:
+    """Whether the patient's age is unknown or leaves open growth plates possible."""
+    age = patient.age_years
+    return age is None or age < threshold("maturity", "surely_adult_years")

@@ -1,7 +1,7 @@
 """Periodic motion inside the body: ghosts are copies of the strongest edges at one fixed distance.
 
 Motion that repeats while lines are encoded throws weak copies of every edge along the phase encoding, all by the same
-distance (Haacke & Patrick, Magn Reson Imaging 1986;4:391). Skin, cortex and fluid are strong edges; where the weaker
+distance (Wood & Henkelman, Med Phys 1985;12:143). Skin, cortex and fluid are strong edges; where the weaker
 parts of the image, marrow and muscle, correlate with them at one distance far more than at the distances around it,
 that is a ghost. Anatomy repeats too, but not by the same few millimetres in every row and slice. No air is needed.
 """

@@ -11,10 +11,11 @@ import numpy as np
 
 from marrowscope.measurement import QcCheck, Severity
 from marrowscope.study.qc.dixon import check_swap
-from marrowscope.study.qc.extent import check_coverage, check_maturity
+from marrowscope.study.qc.extent import check_coverage, check_maturity, maybe_growing
 from marrowscope.study.qc.ghosts import check_motion_inside
 from marrowscope.study.qc.metal import MARGIN_MM, Void, check_metal, find_metal
 from marrowscope.study.qc.noise import check_motion, check_snr
+from marrowscope.study.qc.physis import check_growth_plates
 from marrowscope.study.qc.slices import Slices, coarse
 from marrowscope.study.qc.suppression import check_suppression
 from marrowscope.study.qc.voids import boxes_of, near
@@ -33,6 +34,7 @@ _TOGETHER: Final = 2
 """Series brought to the coarse grid at a time: the two cores of a small machine."""
 
 _TRUNK: Final = frozenset(("si_joint", "hip_pelvis", "spine", "chest_wall", "diffuse"))
+_KNEE: Final = "knee"
 _NO_SITE: Final = Guess(None)
 
 
@@ -46,7 +48,7 @@ def judge(
 
     Args:
         series: every series of the study.
-        patient: for skeletal maturity.
+        patient: for skeletal maturity; growth plates are looked for in knees that may still be growing.
         site: what is known of the site: trunks are not judged by the air around them.
         first_instances: lowest DICOM instance number by series uid, where known.
     """
@@ -72,6 +74,8 @@ def judge(
         if one.role is Role.FLUID:
             seen = _without_metal(one, series, grids, voids)
             checks += [*_fluid_checks(one, series, grids, patient), _metal_on(seen, _worst_metal(metal))]
+            if site.value == _KNEE and maybe_growing(patient):
+                checks.append(check_growth_plates(one.volume, grid))
         else:
             seen = one
             checks.append(metal[one.uid])
