@@ -22,7 +22,7 @@ from marrowscope.assessment.types import (
     SubjectRecord,
 )
 from marrowscope.lesion.edits import Edit, apply_edits
-from marrowscope.lesion.measure import counted, total_measurements
+from marrowscope.lesion.measure import blocked_share, counted, total_measurements
 from marrowscope.lesion.types import Objects
 from marrowscope.measurement import QcCheck, Severity
 from marrowscope.scoring.choose import estimate_scores
@@ -32,6 +32,9 @@ from marrowscope.study.types import SourceFrames
 
 if TYPE_CHECKING:
     from marrowscope.reasoning.intake import Intake
+
+MOST_BLOCKED_SHARE = 0.5
+"""With more than half of the marrow left out, "no lesion found" would speak of what was not looked at."""
 
 
 def conclude_objects(
@@ -100,11 +103,13 @@ def finish(draft: Assessment, given: Intake | None) -> Assessment:
 
 
 def outcome_of(objects: Objects) -> Outcome:
-    """What the search came to; never "no lesion" where reference marrow cannot be trusted."""
+    """What the search came to; never "no lesion" where reference marrow cannot be trusted or most was left out."""
     if objects.reference is None:
         return Outcome.NOT_ASSESSABLE
     if counted(objects).any():
         return Outcome.LESIONS
+    if blocked_share(objects, objects.anatomy.bones.mask()) > MOST_BLOCKED_SHARE:
+        return Outcome.NOT_ASSESSABLE
     return Outcome.NO_LESION_FOUND if objects.reference.trusted else Outcome.DIFFUSE_NOT_EXCLUDED
 
 
@@ -115,8 +120,7 @@ def not_assessed(qc: tuple[QcCheck, ...], objects: Objects) -> tuple[NotAssessed
         for c in qc
         if c.severity in (Severity.WARNING, Severity.REFUSE)
     ]
-    marrow = objects.anatomy.bones.mask()
-    blocked = float((marrow & objects.exam.unusable).sum()) / max(1.0, float(marrow.sum()))
+    blocked = blocked_share(objects, objects.anatomy.bones.mask())
     if blocked > 0:
         share = f"{100 * blocked:.0f} % of the marrow in view"
         from_checks.append(NotAssessed("left out", share, "slices without failed suppression or metal"))

@@ -47,7 +47,7 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
     fatty = marrow if t1 is None else t1.array >= setting("reference", "t1_share")
     level = exam.image.array - drift(exam, anatomy, marrow, fatty).array
     exam = replace(exam, image=exam.image.with_array(level))
-    reference = find_reference(exam, anatomy)
+    reference = find_reference(exam, anatomy, marrow)
     if reference is None:
         return _nothing(original, anatomy, "too little usable marrow for a reference")
     cutoff = _cutoff(exam, reference)

@@ -14,15 +14,18 @@ import numpy as np
 from scipy import ndimage
 
 from marrowscope.anatomy.knee import within
-from marrowscope.anatomy.knee_model import EDEMA, MODEL
+from marrowscope.anatomy.knee_model import EDEMA, MODEL, OUTLINES
 from marrowscope.anatomy.types import Anatomy, Exam
-from marrowscope.labelmap import BoolArray, LabelMap
+from marrowscope.labelmap import BoolArray, LabelMap, box_around
 from marrowscope.lesion import detect as threshold
 from marrowscope.lesion.crop import Crop, crops
-from marrowscope.lesion.objects import candidates
+from marrowscope.lesion.objects import CONNECTIVITY, candidates
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import LesionKind, LesionObject, Objects
 from marrowscope.volume import AnyArray
+
+SMALL_BONES = ("patella", "fibula")
+"""Bones of few slices: one neighbouring slice must show them too, not both."""
 
 
 def detect(exam: Exam, anatomy: Anatomy) -> Objects:
@@ -31,10 +34,11 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
     chance = anatomy.extras.get(EDEMA)
     if chance is None or rules.reference is None:
         return rules
-    near = reach(seeds(rules, chance.array, rules.reference.median), exam.image.spacing)
+    near = reach(carried(rules, seeds(rules, chance.array, rules.reference.median)), exam.image.spacing)
     array = np.zeros(exam.image.shape, dtype=np.uint16)
     objects: list[LesionObject] = []
     places = crops(rules.lesions.volume.array, margin=0)
+    beside = np.asarray(ndimage.binary_dilation(exam.unusable))
     smallest = setting("threshold", "minimum_volume") / exam.image.voxel_volume_mm3
     for found in rules.objects:
         crop = places[found.label]
@@ -43,7 +47,10 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
             continue
         label = len(objects) + 1
         array[crop.box][kept] = label
-        objects.append(replace(found, label=label, reasons=(*found.reasons, *_said(found, crop, chance.array))))
+        if found.kind is LesionKind.EDEMA:
+            box, added = to_the_plate(rules, array == label)
+            array[box][added & (array[box] == 0)] = label
+        objects.append(_judged(replace(found, label=label), Crop(crop.box, kept), chance.array, beside))
     names = {o.label: f"lesion_{o.label}" for o in objects}
     lesions = LabelMap(exam.image.with_array(array), names)
     return replace(
@@ -71,17 +78,70 @@ def seeds(rules: Objects, chance: AnyArray, reference: float) -> BoolArray:
 
 def reach(found: BoolArray, spacing: tuple[float, float, float]) -> BoolArray:
     """Everything within the reach of a seed; nothing where there is none."""
+    near = np.zeros(found.shape, dtype=bool)
+    if found.any():
+        far = setting("knee", "reach_mm")
+        box = box_around(found, int(np.ceil(far / min(spacing))))
+        near[box] = ndimage.distance_transform_edt(~found[box], sampling=spacing) <= far
+    return near
+
+
+def carried(rules: Objects, found: BoolArray) -> BoolArray:
+    """The seeds, and the plainly bright marrow that goes on from them.
+
+    A whole condyle full of water is one lesion, though the model marks a part of it only. What is carried along is
+    much brighter than normal marrow, deep in the bone and thick: cartilage, physis and vessels are not.
+    """
     if not found.any():
         return found
-    distance = ndimage.distance_transform_edt(~found, sampling=spacing)
-    return np.asarray(distance <= setting("knee", "reach_mm"))
+    exam, axis = rules.exam, rules.exam.image.slice_axis
+    plain = np.isin(rules.lesions.volume.array, [o.label for o in rules.objects if o.kind is LesionKind.EDEMA])
+    plain &= ndimage.uniform_filter(rules.evidence.array, size=3) >= setting("knee", "plain_contrast")
+    plain &= deep(rules.anatomy)
+    steps = [setting("knee", "plain_thickness") / 2 / s for s in exam.image.spacing]
+    steps[axis] = 0.0
+    plain = _opened(plain, steps)
+    start = plain & reach(found, exam.image.spacing)
+    return found | np.asarray(ndimage.binary_propagation(start, structure=CONNECTIVITY, mask=plain))
 
 
-def _said(found: LesionObject, crop: Crop, chance: AnyArray) -> tuple[str, ...]:
-    if found.kind is not LesionKind.EDEMA:
-        return ()
-    likely = float(np.percentile(crop.values(chance), 90))
-    return (f"probability of edema up to {likely:.2f} by the knee model",)
+def to_the_plate(rules: Objects, lesion: BoolArray) -> tuple[tuple[slice, ...], BoolArray]:
+    """What belongs to a lesion in the rim that was left out of the search, and the box it lies in.
+
+    The search stays away from the cortex, where cartilage and fluid shine in. A lesion that was found further inside
+    goes on to the plate as far as the rim is as bright as the lesion: neither darker (cortex) nor brighter (fluid).
+    """
+    exam, anatomy, evidence = rules.exam, rules.anatomy, rules.evidence.array
+    far, spacing = setting("knee", "rim_reach_mm"), np.array(exam.image.spacing)
+    box = box_around(lesion, int(np.ceil(far / spacing.min())))
+    values = evidence[lesion]
+    plateau, most = np.percentile(values, (90, 98))
+    level = max(rules.cutoff, setting("threshold", "edge_share") * float(plateau))
+    spacing[exam.image.slice_axis] = 1e3
+    outlines = anatomy.extras.get(OUTLINES, anatomy.bones.volume).array[box] > 0
+    rim = outlines & ~(anatomy.bones.mask()[box] & ~anatomy.uncertain[box]) & ~exam.unusable[box]
+    near = ndimage.distance_transform_edt(~lesion[box], sampling=spacing) <= far
+    return box, np.asarray(rim & near & (evidence[box] >= level) & (evidence[box] <= most))
+
+
+def _opened(mask: BoolArray, steps: list[float]) -> BoolArray:
+    """The parts of a mask at least twice ``steps`` voxels wide along each axis (a box)."""
+    size = tuple(2 * round(s) + 1 for s in steps)
+    return np.asarray(ndimage.binary_opening(mask, np.ones(size, dtype=bool)))
+
+
+def _judged(found: LesionObject, crop: Crop, chance: AnyArray, beside: BoolArray) -> LesionObject:
+    """The object with what the model says of it, and less confidence where it touches what is left out (``beside``)."""
+    reasons, sure = list(found.reasons), found.confidence
+    if found.kind is LesionKind.EDEMA:
+        likely = float(np.percentile(crop.values(chance), 90))
+        reasons.append(f"probability of edema up to {likely:.2f} by the {MODEL} model")
+    if crop.values(beside).any():
+        sure *= setting("knee", "beside_left_out")
+        reasons.append(
+            "reaches the part left out for failed suppression or metal: its size is uncertain, it may be artefact"
+        )
+    return replace(found, confidence=sure, reasons=tuple(reasons))
 
 
 def cores(anatomy: Anatomy) -> BoolArray:
@@ -90,12 +150,21 @@ def cores(anatomy: Anatomy) -> BoolArray:
     Cartilage and fluid beside the bone shine into its outermost millimetres, and a slice that only grazes a bone
     mixes it with what lies beside it.
     """
-    grid, axis = anatomy.bones.volume, anatomy.bones.volume.slice_axis
-    inside = np.zeros(grid.shape, dtype=bool)
+    axis = anatomy.bones.volume.slice_axis
+    inside = deep(anatomy)
     for code in anatomy.bones.codes:
         bone = anatomy.bones.mask(code)
-        deep = within(bone, grid, setting("knee", "core_depth"))
-        inside |= deep & _neighbour(bone, axis, 1) & _neighbour(bone, axis, -1)
+        before, after = _neighbour(bone, axis, 1), _neighbour(bone, axis, -1)
+        inside &= ~bone | ((before | after) if code in SMALL_BONES else (before & after))
+    return inside
+
+
+def deep(anatomy: Anatomy) -> BoolArray:
+    """Marrow beyond the reach of partial volume with what lies beside its bone, judged inside each slice."""
+    grid = anatomy.bones.volume
+    inside = np.zeros(grid.shape, dtype=bool)
+    for code in anatomy.bones.codes:
+        inside |= within(anatomy.bones.mask(code), grid, setting("knee", "core_depth"))
     return inside
 
 

@@ -15,13 +15,18 @@ from marrowscope.lesion.crop import Crop, crops
 from marrowscope.lesion.objects import CONNECTIVITY
 from marrowscope.lesion.reference import muscle_brightness
 from marrowscope.lesion.types import LesionKind, Objects, Verdict
-from marrowscope.measurement import Measurement
+from marrowscope.measurement import Measurement, Severity
 from marrowscope.study import Role
 
 MM3_PER_CM3 = 1000.0
 INTERVAL_BASIS = "plausible thresholds"
 GROWTH_VOXELS = 3
 """The lenient threshold may add this many voxels around a lesion: further is another object."""
+
+LARGEST_BLOCKED_SHARE = 0.1
+"""From this share of marrow left out on, a sum over the bone would read as if nothing were there."""
+
+NOT_SEARCHED = "no reference marrow: lesions were not searched for"
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,10 +185,11 @@ def bone_measurements(objects: Objects, code: str) -> tuple[Measurement, ...]:
     voxel = objects.exam.image.voxel_volume_mm3 / MM3_PER_CM3
     edema = float((bone & counted(objects)).sum())
     total = float(bone.sum())
-    blocked = float((bone & objects.exam.unusable).sum())
     volume = Measurement.of("marrow_volume", total * voxel, "cm3")
-    if objects.reference is None or total == 0 or blocked == total:
-        why = "no usable marrow of this bone in view"
+    why = (
+        "no usable marrow of this bone in view" if objects.reference is None or not total else untrusted(objects, bone)
+    )
+    if why:
         missing = (
             Measurement.not_assessable("edema_volume", "cm3", why),
             Measurement.not_assessable("edema_share", "%", why),
@@ -193,10 +199,28 @@ def bone_measurements(objects: Objects, code: str) -> tuple[Measurement, ...]:
     return volume, Measurement.of("edema_volume", edema * voxel, "cm3"), share
 
 
+def blocked_share(objects: Objects, marrow: BoolArray) -> float:
+    """Share of the marrow that lies in failed suppression, beside metal, or outside coverage."""
+    return float((marrow & objects.exam.unusable).sum()) / max(1.0, float(marrow.sum()))
+
+
+def untrusted(objects: Objects, marrow: BoolArray) -> str:
+    """Why edema of this marrow (one bone, or all) cannot be summed, or ""."""
+    share = blocked_share(objects, marrow)
+    if share >= LARGEST_BLOCKED_SHARE:
+        lost = "fat suppression failed or metal is near"
+        return f"in {100 * share:.0f} % of this marrow {lost}: what is found elsewhere is not the whole"
+    metal = any(c.code == "metal" and c.severity is Severity.WARNING for c in objects.exam.qc)
+    if metal and objects.exam.fluid.left_out is None:
+        return "metal is in view and its place on this series is not known: brightness near it is no edema"
+    return ""
+
+
 def total_measurements(objects: Objects) -> tuple[Measurement, ...]:
     """Exam-wide edema volume (with interval) and number of edema lesions."""
-    if objects.reference is None:
-        why = "no reference marrow: lesions were not searched for"
+    searched = objects.reference is not None
+    why = untrusted(objects, objects.anatomy.bones.mask()) if searched else NOT_SEARCHED
+    if why:
         return (
             Measurement.not_assessable("edema_volume", "cm3", why),
             Measurement.not_assessable("lesion_count", "1", why),

@@ -23,13 +23,16 @@ BODY_SHARE = 0.15
 """Body = brighter than this share of the 99th percentile on T1, or on the fluid image without T1."""
 
 
-def find_reference(exam: Exam, anatomy: Anatomy) -> Reference | None:
+def find_reference(exam: Exam, anatomy: Anatomy, interior: BoolArray | None = None) -> Reference | None:
     """The main mode of marrow brightness away from the cortex, or None when too little marrow is left.
+
+    Args:
+        exam, anatomy: what is searched. interior: :func:`interior_marrow` of both, where the caller has it already.
 
     The mode (half-sample mode, Bickel and Fruehwirth 2006) is robust up to about half of the marrow being
     edematous; beyond that the comparison with muscle is what tells.
     """
-    interior = interior_marrow(exam, anatomy)
+    interior = interior_marrow(exam, anatomy) if interior is None else interior
     values = exam.image.array[interior]
     if values.size < setting("reference", "minimum_voxels"):
         return None

@@ -1,0 +1,110 @@
+"""Edema of the knee on a phantom: how far a lesion goes once the model has seen it, and what cannot be summed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import phantom
+from marrowscope.anatomy import given
+from marrowscope.anatomy.knee_model import EDEMA
+from marrowscope.anatomy.types import Anatomy, Exam
+from marrowscope.assessment.conclusions import outcome_of
+from marrowscope.assessment.types import Outcome
+from marrowscope.lesion import knee
+from marrowscope.lesion.measure import bone_measurements, counted, total_measurements
+from marrowscope.lesion.types import Objects
+from marrowscope.measurement import QcCheck, Severity, Status
+from marrowscope.study import Role
+
+LARGE = np.s_[18:54, 10:30, 3:9]
+SEEN = np.s_[18:24, 11:17, 4:7]
+"""A corner of the large lesion: the model sees edema there only."""
+
+
+def searched(exam: Exam, seen: tuple[slice, ...]) -> Anatomy:
+    """The phantom's bones with a model that sees edema in one box."""
+    bones = phantom.bones(exam.image)
+    chance = np.zeros(exam.image.shape, dtype=np.float32)
+    chance[seen] = 0.9
+    rim = given.rim(bones.mask(), exam.image.slice_axis)
+    return Anatomy(bones, bones, None, rim, extras={EDEMA: exam.image.with_array(chance)})
+
+
+def with_lesion(place: tuple[slice, ...], brightness: float) -> Exam:
+    """The phantom with a lesion of a given brightness that has lost its fat on T1."""
+    plain = phantom.exam(lesion=False)
+    t1 = plain.companions[Role.T1]
+    fluid, fat = plain.image.array.copy(), t1.volume.array.copy()
+    fluid[place] += brightness - phantom.MARROW[0]
+    fat[place] += phantom.EDEMA[1] - phantom.MARROW[1]
+    companions = {**plain.companions, Role.T1: replace(t1, volume=t1.volume.with_array(fat))}
+    return replace(plain, image=plain.image.with_array(fluid), companions=companions)
+
+
+def share_found(exam: Exam) -> float:
+    truth = np.zeros(exam.image.shape, dtype=bool)
+    truth[LARGE] = True
+    found = counted(knee.detect(exam, searched(exam, SEEN)))
+    assert not (found & ~truth).any()
+    return float(found.sum() / truth.sum())
+
+
+def test_a_plain_lesion_counts_whole_though_the_model_marks_a_corner_of_it() -> None:
+    assert share_found(with_lesion(LARGE, phantom.EDEMA[0])) > 0.95
+
+
+def test_a_faint_one_counts_near_to_what_the_model_marks_only() -> None:
+    assert 0.05 < share_found(with_lesion(LARGE, 2.2 * phantom.MARROW[0])) < 0.5
+
+
+def test_a_lesion_at_the_cortex_is_followed_into_the_rim_that_was_not_searched() -> None:
+    touching = np.s_[16:30, 12:26, 4:8]  # begins at the femur's first voxel
+    exam = with_lesion(touching, phantom.EDEMA[0])
+    found = counted(knee.detect(exam, searched(exam, touching)))
+    assert found[16, 14:24, 5:7].mean() > 0.6
+    assert not found[15].any()
+
+
+@pytest.fixture(scope="module")
+def objects() -> Objects:
+    exam = phantom.exam()
+    return knee.detect(exam, searched(exam, phantom.LESION))
+
+
+def blocked(objects: Objects, place: tuple[slice, ...]) -> Objects:
+    unusable = np.zeros(objects.exam.image.shape, dtype=bool)
+    unusable[place] = True
+    exam = replace(objects.exam, unusable=unusable)
+    return knee.detect(exam, objects.anatomy)
+
+
+def test_a_bone_that_lies_partly_in_failed_suppression_has_no_sum_and_the_other_has(objects: Objects) -> None:
+    half = blocked(objects, np.s_[16:56, 40:64, 2:6])
+    tibia, femur = (bone_measurements(half, code) for code in ("tibia", "femur"))
+    assert [m.status for m in tibia] == [Status.MEASURED, Status.NOT_ASSESSABLE, Status.NOT_ASSESSABLE]
+    assert "50 % of this marrow" in tibia[1].reason
+    assert femur[1].value == bone_measurements(objects, "femur")[1].value
+    assert total_measurements(half)[0].status is Status.NOT_ASSESSABLE
+
+
+def test_where_most_is_left_out_no_lesion_found_is_not_said(objects: Objects) -> None:
+    assert outcome_of(objects) is Outcome.LESIONS
+    assert outcome_of(blocked(objects, np.s_[:, :, 3:])) is Outcome.NOT_ASSESSABLE
+
+
+def test_metal_of_unknown_place_leaves_no_sum(objects: Objects) -> None:
+    metal = QcCheck("metal", Severity.WARNING, "metal artefact on series 2")
+    doubted = replace(objects, exam=replace(objects.exam, qc=(*objects.exam.qc, metal)))
+    volume = total_measurements(doubted)[0]
+    assert volume.status is Status.NOT_ASSESSABLE
+    assert "metal" in volume.reason
+    assert total_measurements(objects)[0].status is Status.MEASURED
+
+
+def test_a_lesion_that_touches_what_is_left_out_is_less_sure_and_says_so(objects: Objects) -> None:
+    cut = blocked(objects, np.s_[34:38, 14:26, 4:8])
+    assert cut.objects[0].confidence < 0.6 * objects.objects[0].confidence
+    assert any("left out" in reason for reason in cut.objects[0].reasons)
