@@ -9,6 +9,7 @@ import pytest
 from pydicom.dataset import FileDataset
 
 from marrowscope.errors import NoFluidSeriesError
+from marrowscope.report.inspection import render_inspection
 from marrowscope.study import Role, Study, read_study, require_fluid
 from marrowscope.study.describe import describe
 from study_files import AXIAL, encoded, instance, save, series, truth
@@ -100,6 +101,32 @@ def test_radiographs_are_listed_and_never_volumes(modality: str, tmp_path: Path)
     assert (shown.role, shown.view, shown.laterality, shown.number) == (Role.RADIOGRAPH, "AP", "L", 3)
     assert describe(study)["radiographs"][0]["role"] == "radiograph"
     assert "MUSTER" not in str(describe(study))
+
+
+def test_a_radiograph_is_shown_as_it_is_looked_at(tmp_path: Path) -> None:
+    xray = radiograph()
+    pixels = np.zeros((xray.Rows, xray.Columns), np.uint16)
+    pixels[: xray.Rows // 2] = 900  # MONOCHROME1: high values are black
+    xray.PixelData = pixels.tobytes()
+    (tmp_path / "xray").write_bytes(encoded(xray))
+    (shown,) = read_study(tmp_path).radiographs
+    assert shown.picture is not None and shown.picture.dtype == np.uint8
+    assert shown.picture[0].max() == 0 and shown.picture[-1].min() == 255
+    page = render_inspection(read_study(tmp_path))
+    assert 'src="data:image/png;base64,' in page and "MUSTER" not in page
+    xray.BurnedInAnnotation = "YES"
+    (tmp_path / "xray").write_bytes(encoded(xray))
+    burned = read_study(tmp_path)
+    assert burned.radiographs[0].picture is None
+    assert "not shown, text is burned into it" in render_inspection(burned)
+
+
+def test_a_radiograph_that_cannot_be_decoded_is_listed_with_the_reason(tmp_path: Path) -> None:
+    xray = radiograph()
+    xray.PixelData = xray.PixelData[:20]
+    (tmp_path / "xray").write_bytes(encoded(xray))
+    (shown,) = read_study(tmp_path).radiographs
+    assert shown.picture is None and "pixel" in shown.no_picture
 
 
 def test_without_mri_the_refusal_names_the_intake(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ def inspect(
     study: Annotated[Path, typer.Argument(help="Folder, zip or file of the study.")],
     series: Annotated[list[str] | None, typer.Option("--series", help="ROLE=FILE for NIfTI, repeated.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON on stdout.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write one page too, radiographs shown; it needs no network.")
+    ] = None,
 ) -> None:
     """Say what a study holds, series by series: role, reasons, quality, and what was refused and why.
 
@@ -38,6 +41,10 @@ def inspect(
         typer.echo(json.dumps(describe(read), indent=2, ensure_ascii=False))
     else:
         _show(read)
+    if html is not None:
+        from marrowscope.report.inspection import render_inspection
+
+        html.write_text(render_inspection(read), encoding="utf-8", newline="\n")
     raise typer.Exit(int(ExitCode.DONE if read.series or read.radiographs else ExitCode.REFUSED))
 
 

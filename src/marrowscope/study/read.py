@@ -17,7 +17,7 @@ from marrowscope.study.header import Header, HeaderBudget, is_dicom, quiet_pydic
 from marrowscope.study.pixels import PixelReader, check_size, read_stack, volume_bytes
 from marrowscope.study.plan import Planned, plan_series, series_name, settle_contrast, settle_energy
 from marrowscope.study.qc import judge
-from marrowscope.study.radiograph import radiograph_of
+from marrowscope.study.radiograph import radiograph_of, with_picture
 from marrowscope.study.redact import names_in, redact
 from marrowscope.study.types import PatientFacts, Radiograph, Refusal, Role, Series, SourceFrame, SourceFrames, Study
 from marrowscope.volume import Volume
@@ -103,7 +103,8 @@ def _read_frames(files: tuple[InputFile, ...]) -> tuple[list[Frame], list[Radiog
                 raise RefusedInputError("not_an_image", "neither DICOM nor NIfTI", "image files")
             dicom = budget.spend(read_header(file))
             if is_radiograph(dicom):
-                radiographs.append(radiograph_of(dicom))
+                pictures = sum(one.picture is not None for one in radiographs)
+                radiographs.append(with_picture(radiograph_of(dicom), dicom, pictures))
             else:
                 frames += frames_of(dicom)
         except RefusedInputError as error:

@@ -231,6 +231,8 @@ class Radiograph:
         body_part, view, laterality: as the header says; "" where it does not.
         rows, columns: size in pixels.
         source: the instance and its file.
+        picture: small 8-bit grey picture, shape (rows, columns), air black; None without one.
+        no_picture: why there is none.
     """
 
     number: int | None
@@ -241,6 +243,8 @@ class Radiograph:
     rows: int
     columns: int
     source: SourceFrame
+    picture: AnyArray | None = field(default=None, repr=False, compare=False)
+    no_picture: str = ""
 
     @property
     def role(self) -> Role:
