@@ -158,6 +158,7 @@ STIR = Look(sequence_class="stir", field_t=1.5, site="knee", side="left", images
         (replace(STIR, images="y", sequence_class="pd_fs"), True, "sequence class differs"),
         (replace(STIR, images="y", field_t=3.0), True, "field strength differs"),
         (replace(STIR, images="y", side="right"), True, "side differs"),
+        (replace(STIR, images="y", t1=False), True, "have a T1"),
         (replace(STIR), False, "same images"),
         (Look(refused="would be refused: no fluid series"), False, "would be refused"),
     ],

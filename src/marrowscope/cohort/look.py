@@ -9,12 +9,15 @@ from pathlib import Path
 from marrowscope.assessment.types import Assessment
 from marrowscope.cohort.manifest import SWAPPED, Fate, Row, swapped
 from marrowscope.errors import MarrowscopeError
-from marrowscope.followup.comparable import SAME_FIELD_T, fluid_series
-from marrowscope.study import read_study
+from marrowscope.followup.comparable import SAME_FIELD_T, fluid_series, told_apart, unsuppressed
+from marrowscope.measurement import Severity
+from marrowscope.study import Role, read_study
 from marrowscope.study.choose import require_fluid
 
 MIXED = "sequence class differs between this subject's visits ({}): change will be not assessable"
 MIXED_FIELD = "field strength differs between this subject's visits: change will be not assessable"
+MIXED_T1 = "only some of this subject's visits have a T1: change to those without will be not assessable"
+UNSUPPRESSED = "fat suppression is doubted: change will be not assessable"
 
 
 Twins = dict[str, list[Row]]
@@ -27,7 +30,7 @@ class Look:
 
     Attributes:
         refused: why it would be refused, or empty. note: what to expect of it, or empty.
-        sequence_class, field_t: of the fluid series. site, side: as it will be assessed.
+        sequence_class, field_t: of the fluid series. site, side: as it will be assessed. t1: whether it has a T1.
         images: hash of its images, to find the same study in two places.
     """
 
@@ -38,13 +41,15 @@ class Look:
     site: str = ""
     side: str = ""
     images: str = ""
+    t1: bool = True
 
     @classmethod
     def of_result(cls, a: Assessment) -> Look:
         """The same from a result that is kept."""
         fluid = fluid_series(a)
         kind, field_t = (fluid.sequence_class, fluid.field_t) if fluid else ("", None)
-        return cls("", "", kind, field_t, a.site, a.side)
+        note = UNSUPPRESSED if unsuppressed(a) else ""
+        return cls("", note, kind, field_t, a.site, a.side, t1=told_apart(a))
 
 
 def look(row: Row) -> Look:
@@ -62,8 +67,12 @@ def look(row: Row) -> Look:
         notes.append(f"the manifest says {row.side}, the study {study.side.value}: the manifest's is used")
     if row.site and study.site.value and row.site != study.site.value:
         notes.append(f"the manifest says {row.site}, the study {study.site.value}: the manifest's is used")
-    field_t = fluid.sequence.field_t
-    return Look("", "; ".join(notes), fluid.sequence_class.value, field_t, site, side, study.input_hash)
+    suppression = fluid.check("fat_suppression")
+    if suppression is not None and suppression.severity is Severity.WARNING:
+        notes.append(UNSUPPRESSED)
+    t1 = any(s.role is Role.T1 and s.usable for s in study.series)
+    kind, field_t = fluid.sequence_class.value, fluid.sequence.field_t
+    return Look("", "; ".join(notes), kind, field_t, site, side, study.input_hash, t1)
 
 
 def judged(found: Sequence[Fate], looks: Mapping[str, Look]) -> tuple[Fate, ...]:
@@ -107,4 +116,6 @@ def _judged(fate: Fate, seen: Look, twins: Twins, own: Sequence[tuple[Row, Look]
     fields = [x.field_t for x in mine if x.field_t is not None]
     if fields and max(fields) - min(fields) > SAME_FIELD_T:
         reasons.append(MIXED_FIELD)
+    if len({x.t1 for x in mine}) > 1:
+        reasons.append(MIXED_T1)
     return Fate(fate.row, True, tuple(reasons))
