@@ -21,7 +21,7 @@ class Limit:
         kind: ``ratio``: the larger value over the smaller must pass ``size``; ``absolute``: the difference must.
         size: factor, or difference in the measure's unit.
         floor: smallest difference that counts at all, in the measure's unit; the rule where one value is 0.
-        origin: ``published``, ``own test-retest simulation`` or ``own re-scored readings``.
+        origin: ``published``, ``own test-retest simulation``, ``own simulated visits`` or ``own re-scored readings``.
         basis: how it was found. command: what to type to find it again, empty for a published one.
         source: source key of a published one.
     """
