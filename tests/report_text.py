@@ -11,7 +11,7 @@ from pathlib import Path
 
 from marrowscope.report.view import ReportView
 
-LAYOUT_ONLY = ("Measurements of lesion", "Passed:", "Cells", "Share as a bar")
+LAYOUT_ONLY = ("Measurements of lesion", "Passed:", "Cells", "Share as a bar", "Show the ", "Show versions")
 """Words that only open and close parts of the page; paper shows the parts open."""
 
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -37,7 +37,7 @@ class Text(HTMLParser):
             pass
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self._open and "title" not in self._open:
+        if not {"style", "title", "nav"} & set(self._open):  # links only name the sections below
             self.words.append(data)
 
 

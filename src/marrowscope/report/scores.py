@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from marrowscope.report.references import References
@@ -14,6 +15,10 @@ ONE_COLUMN = "grade"
 
 MOST_CELLS = 100
 """A sheet of more cells lists only what is not 0; ``assessment.json`` and ``measurements.csv`` hold every cell."""
+
+
+_NUMBERED = re.compile(r"([a-z])(\d+)$")
+"""A column such as ``slice4``, read as ``slice 4``."""
 
 
 def score_view(score: Score, references: References) -> ScoreView:
@@ -69,7 +74,7 @@ def _grid(cells: tuple[Cell, ...]) -> tuple[tuple[str, ...], tuple[tuple[str, tu
         (_words(stem), tuple(by_id.get(f"{stem}.{column}", NO_CELL) for column in columns))
         for stem in dict.fromkeys(stems)
     )
-    return tuple(_words(c) for c in columns), rows
+    return tuple(_NUMBERED.sub(r"\1 \2", _words(c)) for c in columns), rows
 
 
 def _ungraded(cells: tuple[Cell, ...]) -> tuple[str, ...]:
