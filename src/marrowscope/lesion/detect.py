@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,8 +38,16 @@ class Cutoff:
     high: float
 
 
-def detect(exam: Exam, anatomy: Anatomy) -> Objects:
+Narrowing = Callable[[BoolArray, AnyArray, float], BoolArray]
+"""(bright marrow, evidence, reference) to where edema is believed: what a site's model adds to the threshold."""
+
+
+def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Objects:
     """Objects brighter than normal marrow by more than its noise and the class's minimum contrast.
+
+    Args:
+        exam, anatomy: what is searched. narrow: where edema is believed; everywhere by default. It is asked before
+            objects are judged: a lesion in bright red marrow is not thrown out together with it.
 
     Abstains (no objects, a REFUSE check) when there is no marrow to search or no reference in it.
     """
@@ -56,8 +65,12 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
     bright = _grown(relative, searched & ~anatomy.uncertain, cutoff)
     fluid = fluid_brightness(exam, anatomy, reference)
     found = candidates(bright, exam.image, cutoff.reference, anatomy.uncertain)
-    found = [c for c in found if not _fat(c, t1, cutoff)]
     kept = [(c, kind_of(c, cutoff.reference, fluid)) for c in found]
+    if narrow is not None:
+        believed = narrow(bright, relative, reference.median) & _of_edema(kept, bright.shape)
+        parts = candidates(believed, exam.image, cutoff.reference, anatomy.uncertain)
+        kept = [*((c, LesionKind.EDEMA) for c in parts), *((c, k) for c, k in kept if k is not LesionKind.EDEMA)]
+    kept = [(c, kind) for c, kind in kept if not _fat(c, t1, cutoff)]
     lesions, objects = _objects(exam, kept, cutoff)
     vessels = np.zeros(exam.image.shape, dtype=bool)
     for candidate, kind in kept:
@@ -82,6 +95,15 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
         METHOD,
         (check,),
     )
+
+
+def _of_edema(kept: list[tuple[Candidate, LesionKind | None]], shape: tuple[int, ...]) -> BoolArray:
+    """All voxels of edema candidates."""
+    mask = np.zeros(shape, dtype=bool)
+    for candidate, kind in kept:
+        if kind is LesionKind.EDEMA:
+            mask[candidate.crop.box] |= candidate.crop.mask
+    return mask
 
 
 def _fat(candidate: Candidate, t1: Volume | None, cutoff: Cutoff) -> bool:

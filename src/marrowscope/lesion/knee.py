@@ -18,7 +18,6 @@ from marrowscope.anatomy.knee_model import EDEMA, MODEL, OUTLINES
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.labelmap import BoolArray, LabelMap, box_around
 from marrowscope.lesion import detect as threshold
-from marrowscope.lesion.crop import Crop, crops
 from marrowscope.lesion.objects import CONNECTIVITY, candidates
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import LesionKind, LesionObject, Objects
@@ -30,41 +29,39 @@ SMALL_BONES = ("patella", "fibula")
 
 def detect(exam: Exam, anatomy: Anatomy) -> Objects:
     """Objects of an exam; the plain threshold where the bones came without a probability."""
-    rules = threshold.detect(exam, anatomy)
     chance = anatomy.extras.get(EDEMA)
-    if chance is None or rules.reference is None:
+    if chance is None:
+        return threshold.detect(exam, anatomy)
+
+    def believed(bright: BoolArray, evidence: AnyArray, reference: float) -> BoolArray:
+        found = seeds(exam, anatomy, evidence, chance.array, reference)
+        return reach(carried(found, bright, evidence, anatomy), exam.image.spacing)
+
+    rules = threshold.detect(exam, anatomy, believed)
+    if rules.reference is None:
         return rules
-    near = reach(carried(rules, seeds(rules, chance.array, rules.reference.median)), exam.image.spacing)
-    array = np.zeros(exam.image.shape, dtype=np.uint16)
-    objects: list[LesionObject] = []
-    places = crops(rules.lesions.volume.array, margin=0)
+    array, objects = rules.lesions.volume.array.copy(), []
     beside = np.asarray(ndimage.binary_dilation(exam.unusable))
-    smallest = setting("threshold", "minimum_volume") / exam.image.voxel_volume_mm3
     for found in rules.objects:
-        crop = places[found.label]
-        kept = crop.mask & near[crop.box] if found.kind is LesionKind.EDEMA else crop.mask
-        if kept.sum() < smallest:
-            continue
-        label = len(objects) + 1
-        array[crop.box][kept] = label
         if found.kind is LesionKind.EDEMA:
-            box, added = to_the_plate(rules, array == label)
-            array[box][added & (array[box] == 0)] = label
-        objects.append(_judged(replace(found, label=label), Crop(crop.box, kept), chance.array, beside))
-    names = {o.label: f"lesion_{o.label}" for o in objects}
-    lesions = LabelMap(exam.image.with_array(array), names)
+            box, added = to_the_plate(rules, array == found.label)
+            array[box][added & (array[box] == 0)] = found.label
+        objects.append(_judged(found, rules.lesions.volume.array == found.label, chance.array, beside))
     return replace(
-        rules, lesions=lesions, objects=tuple(objects), method=f"{rules.method}, where the {MODEL} model sees edema"
+        rules,
+        lesions=LabelMap(exam.image.with_array(array), rules.lesions.names),
+        objects=tuple(objects),
+        method=f"{rules.method}, where the {MODEL} model sees edema",
     )
 
 
-def seeds(rules: Objects, chance: AnyArray, reference: float) -> BoolArray:
+def seeds(exam: Exam, anatomy: Anatomy, evidence: AnyArray, chance: AnyArray, reference: float) -> BoolArray:
     """Where the model sees edema: likely, brighter than normal marrow, and partly well inside the bone.
 
     Args:
-        rules: the threshold's result. chance: the model's probability of edema. reference: normal marrow.
+        exam, anatomy: what is searched. evidence: brightness over reference. chance: the model's probability of edema.
+        reference: brightness of normal marrow.
     """
-    exam, anatomy, evidence = rules.exam, rules.anatomy, rules.evidence.array
     searched = anatomy.bones.mask() & ~exam.unusable & ~anatomy.uncertain
     likely = chance >= setting("knee", "cutoff")
     marked = np.asarray(searched & likely & (evidence >= setting("knee", "least_contrast")))
@@ -86,23 +83,24 @@ def reach(found: BoolArray, spacing: tuple[float, float, float]) -> BoolArray:
     return near
 
 
-def carried(rules: Objects, found: BoolArray) -> BoolArray:
+def carried(found: BoolArray, bright: BoolArray, evidence: AnyArray, anatomy: Anatomy) -> BoolArray:
     """The seeds, and the plainly bright marrow that goes on from them.
 
     A whole condyle full of water is one lesion, though the model marks a part of it only. What is carried along is
     much brighter than normal marrow, deep in the bone and thick: cartilage, physis and vessels are not.
+
+    Args:
+        found: the seeds. bright: marrow over the threshold. evidence: brightness over reference. anatomy: the bones.
     """
     if not found.any():
         return found
-    exam, axis = rules.exam, rules.exam.image.slice_axis
-    plain = np.isin(rules.lesions.volume.array, [o.label for o in rules.objects if o.kind is LesionKind.EDEMA])
-    plain &= ndimage.uniform_filter(rules.evidence.array, size=3) >= setting("knee", "plain_contrast")
-    plain &= deep(rules.anatomy)
-    steps = [setting("knee", "plain_thickness") / 2 / s for s in exam.image.spacing]
-    steps[axis] = 0.0
-    plain = _opened(plain, steps)
-    start = plain & reach(found, exam.image.spacing)
-    return found | np.asarray(ndimage.binary_propagation(start, structure=CONNECTIVITY, mask=plain))
+    grid = anatomy.bones.volume
+    plain = bright & deep(anatomy) & (ndimage.uniform_filter(evidence, size=3) >= setting("knee", "plain_contrast"))
+    half = setting("knee", "plain_thickness") / 2
+    size = [1 if a == grid.slice_axis else 2 * round(half / s) + 1 for a, s in enumerate(grid.spacing)]
+    thick = ndimage.binary_opening(plain, np.ones(size, dtype=bool))
+    start = thick & reach(found, grid.spacing)
+    return np.asarray(found | ndimage.binary_propagation(start, structure=CONNECTIVITY, mask=thick))
 
 
 def to_the_plate(rules: Objects, lesion: BoolArray) -> tuple[tuple[slice, ...], BoolArray]:
@@ -124,19 +122,13 @@ def to_the_plate(rules: Objects, lesion: BoolArray) -> tuple[tuple[slice, ...], 
     return box, np.asarray(rim & near & (evidence[box] >= level) & (evidence[box] <= most))
 
 
-def _opened(mask: BoolArray, steps: list[float]) -> BoolArray:
-    """The parts of a mask at least twice ``steps`` voxels wide along each axis (a box)."""
-    size = tuple(2 * round(s) + 1 for s in steps)
-    return np.asarray(ndimage.binary_opening(mask, np.ones(size, dtype=bool)))
-
-
-def _judged(found: LesionObject, crop: Crop, chance: AnyArray, beside: BoolArray) -> LesionObject:
+def _judged(found: LesionObject, mask: BoolArray, chance: AnyArray, beside: BoolArray) -> LesionObject:
     """The object with what the model says of it, and less confidence where it touches what is left out (``beside``)."""
     reasons, sure = list(found.reasons), found.confidence
     if found.kind is LesionKind.EDEMA:
-        likely = float(np.percentile(crop.values(chance), 90))
+        likely = float(np.percentile(chance[mask], 90))
         reasons.append(f"probability of edema up to {likely:.2f} by the {MODEL} model")
-    if crop.values(beside).any():
+    if beside[mask].any():
         sure *= setting("knee", "beside_left_out")
         reasons.append(
             "reaches the part left out for failed suppression or metal: its size is uncertain, it may be artefact"
