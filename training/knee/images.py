@@ -23,6 +23,13 @@ from marrowscope.simulate.tissues import TissueTable, load_tissues
 
 SIZE = 160
 PIXEL_MM = 0.9
+CLEAN_SHARE = 0.65
+"""Share of slices as a good scanner makes them; the others carry faults far beyond clinical routine."""
+
+LEAST_RISE, LEAST_TOP, LEAST_NOISE = 0.25, 0.06, 0.7
+"""A lesion can be seen when its middle rise is this share of marrow, of the picture's brightest 2 %, and of a voxel's
+noise. Judgement, from looking at drawn slices."""
+
 LESION_SHARE = 0.4
 """Share of slices put through a lesion on purpose (of maps that have one): few slices meet one by chance."""
 NAMES, BONE, MARROW = plan.tissue_names(), plan.bone_of_code(), plan.marrow_of_code()
@@ -31,12 +38,16 @@ META = np.array([plan.bone_code(b, plan.METAPHYSIS) for b in (1, 2, 4)])
 
 @dataclass(frozen=True)
 class Sample:
-    """One slice: image (SIZE, SIZE) about 0..1, bone 0-4, lesion truth, and whether lesion truth can be seen."""
+    """One slice: image (SIZE, SIZE) about 0..1, bone 0-4, lesion truth, and whether the contrast shows edema at all.
+
+    ``hidden`` marks lesions that noise, failed suppression or red marrow hide: nothing is learnt or judged there.
+    """
 
     image: np.ndarray
     bone: np.ndarray
     lesion: np.ndarray
     fluid: bool
+    hidden: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -192,13 +203,14 @@ def _signals(rng: Generator) -> tuple[str, np.ndarray, np.ndarray]:
     return kind, signals, edema
 
 
-def _residual(kind: str, rng: Generator) -> np.ndarray | float:
+def _residual(kind: str, rng: Generator, clean: bool) -> np.ndarray | float:
     """Share of fat signal left, a number or a field."""
     if kind not in ("pd_fs", "t2_fs"):
         return 1.0
-    base = rng.choice([rng.uniform(0.0, 0.1), rng.uniform(0.1, 0.3), rng.uniform(0.3, 0.55)], p=[0.55, 0.33, 0.12])
+    likely = [0.7, 0.3, 0.0] if clean else [0.55, 0.33, 0.12]
+    base = rng.choice([rng.uniform(0.0, 0.1), rng.uniform(0.1, 0.3), rng.uniform(0.3, 0.55)], p=likely)
     field = base * (1 + 0.3 * texture(3, rng) * rng.random())
-    if rng.random() < 0.35:  # suppression fails towards one side or corner
+    if rng.random() < (0.1 if clean else 0.35):  # suppression fails towards one side or corner
         y, x = np.mgrid[-1 : 1 : SIZE * 1j, -1 : 1 : SIZE * 1j]
         angle = rng.uniform(0, 2 * np.pi)
         ramp = x * np.cos(angle) + y * np.sin(angle) - rng.uniform(0.2, 0.9)
@@ -206,31 +218,32 @@ def _residual(kind: str, rng: Generator) -> np.ndarray | float:
     return np.clip(field, 0, 1).astype(np.float32)
 
 
-def _water_fat(codes: np.ndarray, share: np.ndarray, rng: Generator) -> tuple[str, np.ndarray, np.ndarray]:
+def _water_fat(
+    codes: np.ndarray, share: np.ndarray, rng: Generator, clean: bool
+) -> tuple[str, np.ndarray, np.ndarray]:
+    """Sequence class; water and fat signal (2, parts, SIZE, SIZE), and the same had there been no edema."""
     kind, signals, edema = _signals(rng)
-    pools = []
+    pools, healthy = [], []
     patch = np.clip(texture(2, rng) + texture(1, rng) * 0.5 - rng.uniform(0.2, 2.0), 0, 1)
-    patch *= rng.uniform(0.3, 1.0) if rng.random() < 0.3 else rng.uniform(0, 0.5)
+    patch *= rng.uniform(0.3, 1.0) if rng.random() < (0.1 if clean else 0.3) else rng.uniform(0, 0.5)
     if rng.random() < 0.35:  # shaft and epiphysis of the young differ much
         signals[META] *= np.float32(np.exp(rng.normal(0, 0.45)))
     for pool in (0, 1):
         value = signals[:, pool][codes]
-        marrow = MARROW[codes]
-        value += np.where(marrow, share * (edema[pool] - value), 0)
-        patchy = np.isin(codes, META)  # islands of red marrow
         target = signals[4, pool] * 0.9
-        value += np.where(patchy, patch * (target - value), 0)
-        pools.append(value)
-    water, fat = pools
-    return kind, water, fat
+        value += np.where(np.isin(codes, META), patch * (target - value), 0)  # islands of red marrow
+        healthy.append(value)
+        pools.append(value + np.where(MARROW[codes], share * (edema[pool] - value), 0))
+    return kind, np.stack(pools), np.stack(healthy)
 
 
-def _textures(codes: np.ndarray, rng: Generator) -> np.ndarray:
+def _textures(codes: np.ndarray, rng: Generator, clean: bool) -> np.ndarray:
     """A factor on the signal: grain in marrow, streaks in muscle, septa in fat, drift everywhere."""
     main = codes[len(codes) // 2]
     factor = 1 + 0.06 * rng.random() * texture(2, rng)
     marrow = (main >= 20) & MARROW[main]
-    factor = factor + marrow * (rng.uniform(0, 0.16) * texture(0, rng) + rng.uniform(0, 0.1) * texture(1, rng))
+    grain = 0.5 if clean else 1.0
+    factor = factor + grain * marrow * (rng.uniform(0, 0.16) * texture(0, rng) + rng.uniform(0, 0.1) * texture(1, rng))
     muscle = (main >= 4) & (main <= 6)
     factor = factor + muscle * (rng.uniform(0, 0.25) * texture(1, rng) + rng.uniform(0, 0.15) * texture(0, rng))
     soft = np.isin(main, (2, 3, 13, 16))
@@ -241,10 +254,11 @@ def _textures(codes: np.ndarray, rng: Generator) -> np.ndarray:
     return np.clip(factor, 0.05, 6).astype(np.float32)
 
 
-def _vessels(water: np.ndarray, codes: np.ndarray, level: float, rng: Generator) -> None:
+def _vessels(water: np.ndarray, codes: np.ndarray, level: float, rng: Generator, clean: bool) -> None:
     """Thin bright lines and dots of water: many in fat and joint tissue, a few in marrow."""
     main = codes[len(codes) // 2]
-    for many, where in ((rng.integers(0, 26), main < 19), (rng.integers(0, 7), MARROW[main])):
+    most = (10, 3) if clean else (26, 7)
+    for many, where in ((rng.integers(0, most[0]), main < 19), (rng.integers(0, most[1]), MARROW[main])):
         spots = np.argwhere(where & (main > 1))
         for _ in range(many if len(spots) else 0):
             y, x = spots[rng.integers(len(spots))].astype(float)
@@ -273,26 +287,42 @@ def _metal(image: np.ndarray, codes: np.ndarray, rng: Generator) -> None:
         image[far < size] = 0
 
 
-def _camera(image: np.ndarray, rng: Generator) -> np.ndarray:
-    """Blur, shading, ghosts, noise, border, window and 8-bit steps."""
+def _camera(image: np.ndarray, rng: Generator, clean: bool) -> tuple[np.ndarray, float]:
+    """Blur, shading, ghosts, noise; and the standard deviation of the noise."""
     image = ndimage.gaussian_filter(image, (rng.uniform(0.25, 0.9), rng.uniform(0.25, 0.9)))
     y, x = np.mgrid[-1 : 1 : SIZE * 1j, -1 : 1 : SIZE * 1j]
     shade = np.exp(rng.normal(0, 0.15) * x + rng.normal(0, 0.15) * y + rng.uniform(-0.1, 0.5) * x * x)
     shade *= np.exp(-rng.choice([0, rng.uniform(0, 1.5)]) * np.clip(np.abs(y) - rng.uniform(0.5, 0.9), 0, 1))
     image = image * shade * (1 + 0.08 * rng.random() * texture(3, rng))
-    if rng.random() < 0.3:
+    if rng.random() < (0.1 if clean else 0.3):
         axis, shift, size = rng.integers(2), rng.integers(6, 60), rng.uniform(0.01, 0.1)
         ghost = np.roll(image, shift, axis) + np.roll(image, -shift, axis)
         image = image + size * ghost * np.cos(texture(2, rng))
     top = float(np.percentile(image, 98)) + 1e-6
-    sigma = top / np.exp(rng.uniform(np.log(9), np.log(70)))
+    sigma = top / np.exp(rng.uniform(np.log(20 if clean else 9), np.log(70)))
     noise = rng.standard_normal((2, SIZE, SIZE)).astype(np.float32) * sigma
     if rng.random() < 0.5:
         noise = ndimage.gaussian_filter(noise, (0, *rng.uniform(0, 0.7, 2))) * 1.3
     image = np.hypot(image + noise[0], noise[1])
     if rng.random() < 0.5:
         image = image - sigma * rng.uniform(0, 1.2)
-    return np.clip(image, 0, None)
+    return np.clip(image, 0, None), sigma
+
+
+def hidden_lesions(lesion: np.ndarray, ill: np.ndarray, healthy: np.ndarray, noise: float) -> np.ndarray:
+    """Those connected lesions (bool, SIZE x SIZE) that cannot be told from the marrow around them.
+
+    Args:
+        lesion: truth. ill, healthy: the noiseless picture with and without edema. noise: standard deviation.
+    """
+    labels, count = ndimage.label(lesion)
+    if not count:
+        return np.zeros(lesion.shape, bool)
+    numbers = np.arange(1, count + 1)
+    rise = ndimage.median(ill - healthy, labels, numbers)
+    before = ndimage.median(healthy, labels, numbers)
+    least = np.maximum(LEAST_RISE * before, max(LEAST_TOP * np.percentile(ill, 98), LEAST_NOISE * noise))
+    return np.isin(labels, numbers[rise < least])
 
 
 def _window(image: np.ndarray, bone: np.ndarray, rng: Generator) -> np.ndarray:
@@ -316,27 +346,31 @@ def normalise(image: np.ndarray) -> np.ndarray:
     return np.clip(image / (top + 1e-6), 0, 1.5).astype(np.float32)
 
 
-def draw(maps: list[Baked], rng: Generator) -> Sample:
-    """One random slice."""
+def draw(maps: list[Baked], rng: Generator, clean: bool | None = None) -> Sample:
+    """One random slice; ``clean`` as a good scanner makes it (None: by chance)."""
+    clean = bool(rng.random() < CLEAN_SHARE) if clean is None else clean
     baked = maps[rng.integers(len(maps))]
     plane = str(rng.choice(["sagittal", "coronal", "axial"], p=[0.5, 0.33, 0.17]))
     codes, share = _slab(baked, plane, rng.uniform(0.7, 4.5), rng)
-    kind, water, fat = _water_fat(codes, share, rng)
-    grain = _textures(codes, rng)
-    water, fat = water.mean(0) * grain, fat.mean(0) * grain
-    _vessels(water, codes, float(np.abs(water).max()) * rng.uniform(0.3, 1), rng)
+    kind, ill, healthy = _water_fat(codes, share, rng, clean)
+    grain = _textures(codes, rng, clean)
+    (water, fat), (water0, fat0) = ill.mean(1) * grain, healthy.mean(1) * grain
+    _vessels(water, codes, float(np.abs(water).max()) * rng.uniform(0.3, 1), rng, clean)
     shift = int(rng.integers(-2, 3)) if rng.random() < 0.4 else 0
-    fat = np.roll(fat, shift, int(rng.integers(2)))
-    image = np.abs(water + _residual(kind, rng) * fat)
+    axis, residual = int(rng.integers(2)), _residual(kind, rng, clean)
+    image, plain = np.abs(water + residual * np.roll(fat, shift, axis)), np.abs(water0 + residual * fat0)
     if rng.random() < 0.04:
         _metal(image, codes, rng)
-    image = _camera(image, rng)
     bone = _majority(BONE[codes])
-    image = normalise(_window(image, bone, rng)) * np.float32(rng.uniform(0.85, 1.15))
     lesion = (np.where(MARROW[codes], share, 0).mean(0) > TRUTH_SHARE) & (bone > 0)
+    seen = image
+    image, noise = _camera(image, rng, clean)
+    hidden = hidden_lesions(lesion, seen, plain, noise)
+    image = normalise(_window(image, bone, rng)) * np.float32(rng.uniform(0.85, 1.15))
+    lesion &= bone > 0
     if rng.random() < 0.5:
-        image, bone, lesion = image[:, ::-1].copy(), bone[:, ::-1].copy(), lesion[:, ::-1].copy()
-    return Sample(image, bone, lesion, kind in ("pd_fs", "t2_fs", "stir"))
+        image, bone, lesion, hidden = (a[:, ::-1].copy() for a in (image, bone, lesion, hidden))
+    return Sample(image, bone, lesion, kind in ("pd_fs", "t2_fs", "stir"), hidden)
 
 
 def _majority(bone: np.ndarray) -> np.ndarray:

@@ -68,7 +68,7 @@ class Net(nn.Module):
         return self.head(x)
 
 
-def moved(image: np.ndarray, bone: np.ndarray, lesion: np.ndarray, rng: np.random.Generator) -> tuple:
+def moved(image: np.ndarray, labels: tuple[np.ndarray, ...], rng: np.random.Generator) -> tuple:
     """Another view of one slice: turned, scaled, shifted, perhaps mirrored, re-toned, with grain of its own."""
     angle, scale = rng.normal(0, 0.15), np.exp(rng.normal(0, 0.1))
     c, s = scale * np.cos(angle), scale * np.sin(angle)
@@ -76,11 +76,11 @@ def moved(image: np.ndarray, bone: np.ndarray, lesion: np.ndarray, rng: np.rando
     matrix = torch.tensor([[[c * flip, -s, rng.normal(0, 0.08)], [s * flip, c, rng.normal(0, 0.08)]]]).float()
     grid = F.affine_grid(matrix, [1, 1, *image.shape], align_corners=False)
     smooth = F.grid_sample(torch.from_numpy(image)[None, None], grid, align_corners=False)[0].numpy()
-    labels = torch.from_numpy(np.stack([bone, lesion]).astype(np.float32))[None]
-    turned = F.grid_sample(labels, grid, mode="nearest", align_corners=False)[0].numpy()
+    stack = torch.from_numpy(np.stack(labels).astype(np.float32))[None]
+    turned = F.grid_sample(stack, grid, mode="nearest", align_corners=False)[0].numpy()
     tone = np.float32(np.exp(rng.normal(0, 0.25)))
     smooth = smooth**tone + rng.normal(0, rng.uniform(0, 0.03), smooth.shape).astype(np.float32) * (smooth > 0)
-    return np.clip(smooth, 0, 1.5), turned[0].astype(np.int64), turned[1]
+    return np.clip(smooth, 0, 1.5), turned[0].astype(np.int64), turned[1], turned[2]
 
 
 class Slices(IterableDataset):
@@ -100,24 +100,25 @@ class Slices(IterableDataset):
             if count % 2000 == 0:
                 maps = images.open_maps(self.folder, self.keep)
             s = images.draw(maps, rng)
-            bone, lesion = s.bone.astype(np.int64), s.lesion.astype(np.float32)
-            yield s.image[None], bone, lesion, np.float32(s.fluid)
+            labels = s.bone.astype(np.int64), s.lesion.astype(np.float32), s.hidden.astype(np.float32)
+            yield s.image[None], *labels, np.float32(s.fluid)
             for _ in range(COPIES):
-                yield *moved(s.image, bone, lesion, rng), np.float32(s.fluid)
+                yield *moved(s.image, labels, rng), np.float32(s.fluid)
 
 
-def loss_of(logits, bone, lesion, fluid):
+def loss_of(logits, bone, lesion, hidden, fluid):
     """Cross-entropy and soft Dice of bones; of edema on fluid slices, inside bone and its surroundings."""
     ce = F.cross_entropy(logits[:, :CLASSES], bone)
     p = logits[:, :CLASSES].softmax(1)
     hot = F.one_hot(bone, CLASSES).permute(0, 3, 1, 2).float()
     both = (p * hot).sum((0, 2, 3))
     dice = 1 - ((2 * both + 1) / (p.sum((0, 2, 3)) + hot.sum((0, 2, 3)) + 1))[1:].mean()
-    weight = fluid[:, None, None] * (0.05 + (bone > 0).float()) * (1 + 4 * lesion)
+    shown = fluid[:, None, None] * (1 - hidden)
+    weight = shown * (0.05 + (bone > 0).float()) * (1 + 4 * lesion)
     edema = logits[:, CLASSES]
     bce = (F.binary_cross_entropy_with_logits(edema, lesion, reduction="none") * weight).sum() / (weight.sum() + 1)
     # Overlap counts only on slices that show a lesion: elsewhere it would teach to answer "never".
-    seen = fluid[:, None, None] * (lesion.sum((1, 2), keepdim=True) > 20).float()
+    seen = shown * ((lesion * shown).sum((1, 2), keepdim=True) > 20).float()
     q, truth = edema.sigmoid() * seen * (bone > 0).float(), lesion * seen
     overlap = 1 - (2 * (q * truth).sum() + 50) / (q.sum() + truth.sum() + 50)
     return ce + dice + 1.5 * bce + 0.3 * overlap, (ce.item(), dice.item(), bce.item(), overlap.item())
@@ -139,8 +140,9 @@ def evaluate(net: Net, folder: Path, keep: set[str], count: int = 160) -> dict[s
             bottom[b] += (bone == b).sum() + (s.bone == b).sum()
         if s.fluid:
             found = (out[CLASSES] > 0).numpy() & (bone > 0)
-            top[0] += 2 * (found & s.lesion).sum()
-            bottom[0] += found.sum() + s.lesion.sum()
+            found, lesion = found & ~s.hidden, s.lesion & ~s.hidden
+            top[0] += 2 * (found & lesion).sum()
+            bottom[0] += found.sum() + lesion.sum()
     net.train()
     names = ("edema", "femur", "tibia", "patella", "fibula")
     return {n: round(float(t / max(b, 1)), 4) for n, t, b in zip(names, top, bottom, strict=True)}
@@ -192,9 +194,9 @@ def main() -> None:
         share = spent / args.minutes
         for group in optimiser.param_groups:
             group["lr"] = args.rate * min(1, (step + 1) / 100) * (0.5 * (1 + np.cos(np.pi * share)) * 0.98 + 0.02)
-        image, bone, lesion, fluid = next(loader)
+        image, *truth = next(loader)
         logits = net(image.to(memory_format=torch.channels_last))
-        loss, parts = loss_of(logits, bone, lesion, fluid)
+        loss, parts = loss_of(logits, *truth)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)
