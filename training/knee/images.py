@@ -218,9 +218,7 @@ def _residual(kind: str, rng: Generator, clean: bool) -> np.ndarray | float:
     return np.clip(field, 0, 1).astype(np.float32)
 
 
-def _water_fat(
-    codes: np.ndarray, share: np.ndarray, rng: Generator, clean: bool
-) -> tuple[str, np.ndarray, np.ndarray]:
+def _water_fat(codes: np.ndarray, share: np.ndarray, rng: Generator, clean: bool) -> tuple[str, np.ndarray, np.ndarray]:
     """Sequence class; water and fat signal (2, parts, SIZE, SIZE), and the same had there been no edema."""
     kind, signals, edema = _signals(rng)
     pools, healthy = [], []
