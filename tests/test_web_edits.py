@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
+import pydicom
 import pytest
+from pydicom.pixels import pack_bits
 
-from web_helpers import assessed, edit, postgresql, running, state, volume
+from web_helpers import assessed, edit, postgresql, running, state, tiny_dicom, volume
 
 __all__ = ["postgresql"]
 
@@ -90,6 +94,51 @@ def test_a_click_grows_inside_its_bone_and_down_to_half_its_brightness(tmp_path:
         assert edit(client, study, kind="grow", voxel=[10**5, 0, 0]).status_code == 422
         assert edit(client, study, kind="add_voxels", runs=[[10**9, 5]]).status_code == 422
         assert edit(client, study, kind="paint_it_black").status_code == 422
+
+
+def halved(seg: bytes) -> tuple[bytes, int]:
+    """The SEG with every second voxel of its lesions rubbed out, and how many those were."""
+    ds = pydicom.dcmread(BytesIO(seg))
+    lesions = {s.SegmentNumber for s in ds.SegmentSequence if s.SegmentLabel.lower().startswith("lesion")}
+    groups = ds.PerFrameFunctionalGroupsSequence
+    owner = [g.SegmentIdentificationSequence[0].ReferencedSegmentNumber for g in groups]
+    pixels = ds.pixel_array.copy()
+    mine = np.isin(owner, sorted(lesions))
+    before = int(pixels[mine].sum())
+    half = pixels[mine]
+    half[:, :, : pixels.shape[2] * 17 // 40] = 0  # the spot reaches from column 13 to 21
+    pixels[mine] = half
+    ds.PixelData = pack_bits(pixels.ravel())
+    stream = BytesIO()
+    ds.save_as(stream)
+    return stream.getvalue(), before - int(half.sum())
+
+
+def test_a_seg_corrected_elsewhere_becomes_edits_that_are_undone_together(tmp_path: Path) -> None:
+    with running(tmp_path) as client:
+        study = assessed(client, dicom=True)
+        automatic = state(client, study)
+        seg = client.get(f"/studies/{study}/versions/1/download/seg").content
+        same = client.post(f"/studies/{study}/corrected", files={"seg": ("x.dcm", seg)})
+        assert same.status_code == 422 and "says what the result says" in same.text
+        corrected, gone = halved(seg)
+        assert gone > 0
+        done = client.post(f"/studies/{study}/corrected", files={"seg": ("x.dcm", corrected)}, follow_redirects=False)
+        assert done.status_code == 303, done.text
+        after = state(client, study)
+        assert after["revision"] == 2
+        assert volume(after) == pytest.approx(volume(automatic) - gone * 3.5 / 1000, abs=0.011)
+        assert "corrected SEG" in client.get(f"/studies/{study}/history").text
+        undone = client.post(f"/api/studies/{study}/undo", json={"request": "undo-the-seg"}).json()
+        assert volume(undone) == pytest.approx(volume(automatic), abs=0.011)
+        for wrong, word in ((b"no DICOM", "DICOM"), (tiny_dicom()["1-0.dcm"], "modality MR"), (b"", "DICOM")):
+            refused = client.post(f"/studies/{study}/corrected", files={"seg": ("x.dcm", wrong)})
+            assert refused.status_code == 422 and word in refused.text, refused.text
+        two = [("seg", ("a.dcm", corrected)), ("seg", ("b.dcm", corrected))]
+        assert "2 files" in client.post(f"/studies/{study}/corrected", files=two).text
+        assert state(client, study)["revision"] == 3, "what was refused left nothing behind"
+        kept = list((tmp_path / "studies" / study / "corrected").iterdir())
+        assert len(kept) == 1
 
 
 def test_an_edit_needs_a_name(tmp_path: Path) -> None:

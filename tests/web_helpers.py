@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+import study_files
+from marrowscope.volume import ras_to_lps
 from marrowscope.web.app import create_app
 from marrowscope.web.settings import WebSettings
 from needs import program
@@ -45,8 +47,8 @@ def running(data: Path, *, reader: str = "Dr Test", **settings: Any) -> Iterator
         yield client
 
 
-def tiny_study() -> dict[str, bytes]:
-    """Fluid and T1 NIfTI with two bones and one bright spot in the first; and the mask of the bones."""
+def tiny_arrays() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Fluid, T1 and mask: two bones and one bright spot in the first."""
     rng = np.random.default_rng(5)
     bones = np.zeros(SHAPE, dtype=np.uint8)
     bones[8:32, 6:22, 1:11] = 1
@@ -56,12 +58,35 @@ def tiny_study() -> dict[str, bytes]:
     fluid[13:22, 10:18, 3:7] = 420
     fluid[10:12, 22:26, 2:10] = 900
     t1 = np.where(bones > 0, 800.0, 300.0) + rng.normal(0, 12, SHAPE)
+    return fluid, t1, bones
+
+
+def tiny_study() -> dict[str, bytes]:
+    """Fluid and T1 as NIfTI, and the mask of the bones."""
+    fluid, t1, bones = tiny_arrays()
     affine = np.diag([*SPACING, 1.0])
     return {
         "stir_sag.nii.gz": nifti(fluid.astype(np.float32), affine),
         "t1_sag.nii.gz": nifti(t1.astype(np.float32), affine),
         "bones": nifti(bones, affine),
     }
+
+
+def tiny_dicom() -> dict[str, bytes]:
+    """The same as DICOM, axial, 1 mm pixels; the mask stays NIfTI."""
+    fluid, t1, bones = tiny_arrays()
+    lps = study_files.affine(study_files.AXIAL) @ np.diag([1 / 0.7, 1 / 0.5, 1.0, 1.0])
+    parts = {"bones": nifti(bones, ras_to_lps(lps))}
+    stir = {"RepetitionTime": 4000, "EchoTime": 60, "SeriesDescription": "t2 fs"}
+    plain = {"RepetitionTime": 600, "EchoTime": 12, "SeriesDescription": "t1", "ScanOptions": ""}
+    for number, array, physics in ((1, fluid, stir), (2, t1, plain)):
+        values = np.clip(array, 0, None).astype(np.uint16)
+        for k in range(SHAPE[2]):
+            ds = study_files.instance(
+                values, k, series=number, orientation=study_files.AXIAL, PixelSpacing=[1.0, 1.0], **physics
+            )
+            parts[f"{number}-{k}.dcm"] = study_files.encoded(ds)
+    return parts
 
 
 def nifti(array: np.ndarray[Any, Any], affine: np.ndarray[Any, Any]) -> bytes:
@@ -72,9 +97,9 @@ def nifti(array: np.ndarray[Any, Any], affine: np.ndarray[Any, Any]) -> bytes:
     return gzip.compress(image.to_bytes(), 1)
 
 
-def upload(client: TestClient, label: str = "tiny", **fields: str) -> str:
+def upload(client: TestClient, label: str = "tiny", dicom: bool = False, **fields: str) -> str:
     """Drop the tiny study; returns its id."""
-    parts = tiny_study()
+    parts = tiny_dicom() if dicom else tiny_study()
     files: list[Any] = [("bones", ("m.nii.gz", parts.pop("bones"))), ("bones", ("m.yaml", NAMES))]
     files += [("files", (name, content)) for name, content in parts.items()]
     answer = client.post("/api/studies", files=files, data={"label": label, "site": "knee", **fields})
@@ -89,9 +114,9 @@ def until(true: Callable[[], bool], seconds: float = 120.0) -> None:
         time.sleep(0.05)
 
 
-def assessed(client: TestClient, label: str = "tiny", **fields: str) -> str:
+def assessed(client: TestClient, label: str = "tiny", dicom: bool = False, **fields: str) -> str:
     """Drop the tiny study and wait for its result."""
-    study = upload(client, label, **fields)
+    study = upload(client, label, dicom, **fields)
     until(lambda: "hx-refresh" in client.get(f"/studies/{study}/progress").headers)
     assert client.get(f"/api/studies/{study}/state").status_code == 200, client.get(f"/studies/{study}").text
     return study

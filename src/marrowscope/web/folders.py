@@ -64,6 +64,11 @@ class StudyFolder:
     root: Path
 
     @property
+    def corrected(self) -> Path:
+        """Corrected SEGs as they came in, kept beside the edits they became."""
+        return self.root / "corrected"
+
+    @property
     def upload(self) -> Path:
         """What was dropped: the input."""
         return self.root / "upload"

@@ -40,8 +40,8 @@ class Study(Base):
 class Revision(Base):
     """One state of a study's assessment; number 1 is the automatic result. Never changed, never deleted.
 
-    ``overlay`` holds the lesions as runs on the viewer's grid. ``cause`` is ``automatic``, ``edit``, ``undo``,
-    ``intake``, ``prior`` or ``signed``; ``last_edit`` and ``intake_number`` say what went in.
+    ``overlay`` holds the lesions as runs on the viewer's grid. ``cause`` is ``automatic``, ``edit``, ``drawn``,
+    ``undo``, ``intake``, ``prior`` or ``signed``; ``last_edit`` and ``intake_number`` say what went in.
     """
 
     __tablename__ = "revisions"

@@ -6,8 +6,9 @@ kept, and a job that runs twice finds its first answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
@@ -15,7 +16,7 @@ from sqlalchemy.orm import Session
 from marrowscope.errors import UsageError
 from marrowscope.jobs import JobContext, Payload
 from marrowscope.web import records
-from marrowscope.web.db import Study
+from marrowscope.web.db import EditRow, Study
 from marrowscope.web.work.common import database, objects_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from marrowscope.followup import Visit
     from marrowscope.lesion.edits import Edit
     from marrowscope.reasoning.intake import Intake
+
+CORRECTED_SEG = "corrected SEG"
+"""How the reason of an edit begins that a SEG led to (see :mod:`marrowscope.lesion.from_seg`)."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def _overlay(db: Session, change: Change, assessment: Assessment) -> str:
     from marrowscope.lesion.edits import apply_edits
     from marrowscope.web.work.lesions import overlay_text
 
-    if change.cause not in ("edit", "undo"):
+    if change.cause not in ("edit", "drawn", "undo"):
         current = records.latest(db, change.study)
         return current.overlay if current else "[]"
     return overlay_text(apply_edits(objects_of(change.study), assessment.edits))
@@ -82,14 +86,44 @@ def _edit(db: Session, study: Study, change: Change) -> tuple[Assessment, str]:
     return concluded(db, study), words_of(edit)
 
 
+def _drawn(db: Session, study: Study, change: Change) -> tuple[Assessment, str]:
+    """A SEG drawn elsewhere as edits; all of them or none."""
+    from marrowscope.lesion.edits import apply_edits
+    from marrowscope.lesion.from_seg import lesion_edits
+    from marrowscope.study.segmentation import read_segmentation
+    from marrowscope.web.work.common import data_folder
+
+    path = data_folder().study(study.id).corrected / str(change.data["file"])
+    names = tuple(name.strip() for name in str(change.data.get("segments") or "").split(",") if name.strip())
+    objects = apply_edits(objects_of(study.id), stored_edits(db, study.id))
+    drawn = lesion_edits(objects, read_segmentation(path), change.by, records.iso(records.now()), names)
+    if not drawn.edits:
+        raise UsageError("a SEG that says what the result says", "lesions that were changed")
+    for edit in drawn.edits:
+        records.add_edit(db, study.id, change.by, edit.to_dict())
+    return concluded(db, study), "; ".join((f"corrected SEG: {len(drawn.edits)} edits", *drawn.notes))
+
+
 def _undo(db: Session, study: Study, change: Change) -> tuple[Assessment, str]:
     standing = records.edits(db, study.id)
     if not standing:
         raise UsageError("nothing to undo", "an edit")
-    last = standing[-1]
-    last.undone_at, last.undone_by = records.now(), change.by
+    taken = _together(standing)
+    for row in taken:
+        row.undone_at, row.undone_by = records.now(), change.by
     db.flush()
-    return concluded(db, study), f"edit {last.number} undone"
+    which = f"edit {taken[0].number}" if len(taken) == 1 else f"edits {taken[0].number} to {taken[-1].number}"
+    return concluded(db, study), f"{which} undone"
+
+
+def _together(standing: Sequence[EditRow]) -> list[EditRow]:
+    """The last edit, with those before it that came from the same SEG."""
+    last = standing[-1].edit
+    source = (last.get("reason", ""), last.get("at"))
+    if not source[0].startswith(CORRECTED_SEG):
+        return [standing[-1]]
+    same = takewhile(lambda row: (row.edit.get("reason", ""), row.edit.get("at")) == source, reversed(standing))
+    return list(same)[::-1]
 
 
 def _intake(db: Session, study: Study, change: Change) -> tuple[Assessment, str]:
@@ -130,7 +164,7 @@ def _sign(db: Session, study: Study, change: Change) -> tuple[Assessment, str]:
     return signed, f"signed by {change.by}"
 
 
-APPLY = {"edit": _edit, "undo": _undo, "intake": _intake, "prior": _prior, "signed": _sign}
+APPLY = {"edit": _edit, "drawn": _drawn, "undo": _undo, "intake": _intake, "prior": _prior, "signed": _sign}
 """What each cause does."""
 
 
