@@ -196,14 +196,16 @@ def run(
     took = time.monotonic() - began
     time.sleep(3)  # a doubled one would arrive now
     keeper.end()
-    images = len(make(0))
+    images, folders = len(make(0)), list((root / "data" / "results").iterdir())
+    results = [p for p in folders if not p.name.startswith(".")]
     return {
         "kills": kills, "of_all_processes": groups, "studies": count, "seconds": round(took, 1),
         "complete": sum(c == Counter({"SEG": 1, "SR": 1}) for c in stored().values()),
         "arrived": dict(sum(stored().values(), Counter())),
         "received": sum(1 for _ in (root / "data" / "spool").rglob("*.dcm")),
-        "results": sum(1 for p in (root / "data" / "results").iterdir() if not p.name.startswith(".")),
-        "whole": sum(images_of(p) == images for p in (root / "data" / "results").glob("*/assessment.json")),
+        "results": len(results),
+        "whole": sum(images_of(p / "assessment.json") == images for p in results if (p / "assessment.json").is_file()),
+        "left_half_written": len(folders) - len(results),
         "memory_mb": memory_curve([m for m, _ in memory]),
         "workers_mb": memory_curve([w for _, w in memory]),
     }  # fmt: skip
