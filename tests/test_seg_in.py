@@ -327,7 +327,7 @@ def bright_study(folder: Path) -> Path:
 
 
 def test_bones_and_corrections_from_a_seg_through_the_command_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from marrowscope.cli import run
     from marrowscope.results import read_results, release
@@ -338,6 +338,7 @@ def test_bones_and_corrections_from_a_seg_through_the_command_line(
     assert set(first.mask("bones").codes) == {"femur", "tibia"}
     assert [x.bone for x in first.assessment.lesions] == ["femur"]
     release(out, "Dr A", NOW)
+    monkeypatch.setattr("marrowscope.lesion.choose.detect_lesions", None)  # a correction never searches again
     words = ["edit", str(out), "--lesions", str(tmp_path / "corrected.dcm"), "--by", "Dr B", "--quiet", "--study"]
     assert run([*words, str(study)]) == 0, capsys.readouterr().err
     after = read_results(out)

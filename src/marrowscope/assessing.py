@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -77,15 +79,18 @@ def assess_to(request: AssessRequest, out: Path, progress: Progress = silent, pr
     study = read_study(Path(request.study or "."), series=files or None)
     clock("reading", 1, 1)
     try:
-        assessed = assess_with_objects(
-            study,
-            request.site or None,
-            request.side or None,
-            Path(request.bones) if request.bones else None,
-            _intake(request),
-            prior,
-            progress=clock,
-        )
+        with ThreadPoolExecutor(1) as side:
+            ahead = side.submit(_look_ahead)
+            assessed = assess_with_objects(
+                study,
+                request.site or None,
+                request.side or None,
+                Path(request.bones) if request.bones else None,
+                _intake(request),
+                prior,
+                progress=clock,
+            )
+            ahead.result()
     except NoFluidSeriesError as refusal:
         write_inspection(out, study, refusal)
         raise
@@ -96,6 +101,19 @@ def assess_to(request: AssessRequest, out: Path, progress: Progress = silent, pr
         write_results(out, assessed, request.to_dict(), clock.seconds, beside=_beside(prior, assessed))
     clock("writing", 1, 1)
     return ExitCode.PARTLY_NOT_ASSESSABLE if assessed.assessment.not_assessed else ExitCode.DONE
+
+
+@cache
+def _look_ahead() -> None:
+    """Load what concluding and writing will ask for, while the voxels are worked on without the interpreter lock."""
+    import highdicom  # noqa: F401 - loaded for the DICOM room
+    import typst  # noqa: F401 - loaded for the PDF
+
+    import marrowscope.report.folder  # noqa: F401 - and the pictures
+    from marrowscope.reasoning.answer import reason_findings
+    from marrowscope.reasoning.intake import Intake
+
+    reason_findings(Intake())  # reads every table
 
 
 class StageClock:

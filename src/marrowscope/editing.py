@@ -73,7 +73,7 @@ def edit_results(
 
 
 def _detected(old: Results, study: Path, progress: Progress) -> Objects:
-    """The same detection again: same study, same site, and the given bones where bones were given."""
+    """The folder's own detection on the study read again; where it keeps none of this version, the same search."""
     from marrowscope.anatomy.given import segment_map
     from marrowscope.assessment.pipeline import detect, prepare
     from marrowscope.lesion.choose import detect_lesions
@@ -86,6 +86,9 @@ def _detected(old: Results, study: Path, progress: Progress) -> Objects:
     if read.input_hash != was.provenance.input_sha256.get("study"):
         raise UsageError("another study than the result was made from", "the same files", "assess this study instead")
     exam = prepare(read, was.site, was.side, progress)
+    kept = old.detection()
+    if kept is not None and kept.current:
+        return kept.objects(exam)
     if was.provenance.anatomy != GIVEN_MASK:
         return detect(exam, None, progress)
     return detect_lesions(exam, segment_map(exam, old.mask("bones"), old.mask("regions")))

@@ -2,6 +2,7 @@
 
 index.html  report.pdf  impression.txt  patient.html  assessment.json  measurements.csv
 masks/{bones,regions,lesions,reference}.nii.gz   figures/*.png   dicom/   fhir/bundle.json   run.json
+detection.npz (for corrections)
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +24,7 @@ from marrowscope.assessment.impression import impression_of
 from marrowscope.errors import ResultsError, UsageError
 
 if TYPE_CHECKING:
+    from marrowscope.assessment.detection import Detection
     from marrowscope.assessment.pipeline import Assessed
     from marrowscope.errors import InputError
     from marrowscope.followup import Visit
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 ASSESSMENT = "assessment.json"
 RUN = "run.json"
 FHIR = "fhir/bundle.json"
+DETECTION = "detection.npz"
+"""What was found before any edit (see ``marrowscope.assessment.detection``)."""
+
 INSPECTION = "inspection.json"
 """What a refused study leaves instead of an assessment."""
 
@@ -73,6 +79,17 @@ class Results:
         volume, _ = read_nifti(path)
         names = {int(k): str(v) for k, v in self.run["labels"][name].items()}
         return LabelMap(volume.with_array(volume.array.astype("uint16")), names)
+
+    def detection(self) -> Detection | None:
+        """What detection found before any edit; None where the folder keeps none (light, or without images).
+
+        Raises:
+            ResultsError: it cannot be read.
+        """
+        from marrowscope.assessment.detection import read_detection
+
+        path = self.folder / DETECTION
+        return read_detection(path.read_bytes()) if path.is_file() else None
 
     def visit(self) -> Visit:
         """This result as an earlier or later visit of a comparison.
@@ -154,19 +171,23 @@ def write_results(
     from marrowscope.report.folder import report_writers
 
     objects = edited_objects(assessed)
+    assessment = assessed.assessment
     run = run_record(assessed, settings or {}, seconds or {})
     if earlier is not None:
         run["settings"] = earlier.run["settings"]
-    also = (FHIR, *(("dicom",) if is_dicom(objects) else ()))
-    writers: dict[str, FileWriter] = {
-        "versions": lambda folder: _keep_versions(earlier.folder, folder) if earlier is not None else None,
-        "assessment": lambda folder: write_assessment(folder, assessed.assessment),
-        **report_writers(assessed.assessment, objects, also, beside=beside),
-        "fhir": lambda folder: _write_fhir(folder, assessed.assessment),
-        "dicom": lambda folder: _write_dicom(folder, assessed.assessment, objects),
-        "run": lambda folder: write_run(folder, _timed(run, time.perf_counter() - started)),
-    }
-    return write_folder(out, writers)
+    also = (FHIR, *((DETECTION,) if objects is not None else ()), *(("dicom",) if is_dicom(objects) else ()))
+    with ThreadPoolExecutor(1) as side:  # DICOM is Python's work, pictures and the PDF mostly are not
+        dicom = side.submit(_dicom_but_pdf, assessment, objects)
+        writers: dict[str, FileWriter] = {
+            "versions": lambda folder: _keep_versions(earlier.folder, folder) if earlier is not None else None,
+            "assessment": lambda folder: write_assessment(folder, assessment),
+            **report_writers(assessment, objects, also, beside=beside),
+            "fhir": lambda folder: _write_fhir(folder, assessment),
+            "detection": lambda folder: _write_detection(folder, assessed.objects),
+            "dicom": lambda folder: _write_dicom(folder, assessment, objects, dicom.result()),
+            "run": lambda folder: write_run(folder, _timed(run, time.perf_counter() - started)),
+        }
+        return write_folder(out, writers)
 
 
 def write_light(
@@ -191,6 +212,14 @@ def write_light(
     return write_folder(out, writers)
 
 
+def _write_detection(folder: Path, objects: Objects | None) -> None:
+    if objects is None:
+        return
+    from marrowscope.assessment.detection import detection_bytes
+
+    (folder / DETECTION).write_bytes(detection_bytes(objects))
+
+
 def _write_fhir(folder: Path, assessment: Assessment) -> None:
     from marrowscope.exchange.fhir import bundle_json
 
@@ -202,15 +231,27 @@ def is_dicom(objects: Objects | None) -> bool:
     return objects is not None and objects.exam.study.kind == "dicom"
 
 
-def _write_dicom(folder: Path, assessment: Assessment, objects: Objects | None) -> None:
+def _dicom_but_pdf(assessment: Assessment, objects: Objects | None) -> dict[str, bytes]:
+    """Files of ``dicom/`` that do not wait for the report; none where the study was not DICOM."""
     if objects is None or not is_dicom(objects):
-        return
+        return {}
     from marrowscope.exchange.source import Source
-    from marrowscope.exchange.write import write_dicom_folder
+    from marrowscope.exchange.write import KINDS, dicom_files
 
     masks = {"lesions": objects.lesions, "bones": objects.anatomy.bones, "regions": objects.anatomy.regions}
     source = Source.of(objects.exam.study, objects.exam.fluid)
-    write_dicom_folder(folder, assessment, masks, source, (folder / "report.pdf").read_bytes())
+    return dicom_files(assessment, masks, source, kinds=tuple(k for k in KINDS if k != "pdf"))
+
+
+def _write_dicom(folder: Path, assessment: Assessment, objects: Objects | None, files: Mapping[str, bytes]) -> None:
+    if objects is None or not files:
+        return
+    from marrowscope.exchange.source import Source
+    from marrowscope.exchange.write import dicom_files, write_dicom_folder
+
+    source = Source.of(objects.exam.study, objects.exam.fluid)
+    pdf = dicom_files(assessment, {}, source, (folder / "report.pdf").read_bytes(), ("pdf",))
+    write_dicom_folder(folder, {**files, **pdf})
 
 
 def rewrite(folder: Path, assessment: Assessment) -> Path:
@@ -228,7 +269,8 @@ def rewrite(folder: Path, assessment: Assessment) -> Path:
 
     old = read_results(folder)
     source = folder / "dicom" / "source.json"
-    also = (FHIR, *(("dicom",) if source.is_file() else ()))
+    kept = (DETECTION,) if (folder / DETECTION).is_file() else ()
+    also = (FHIR, *kept, *(("dicom",) if source.is_file() else ()))
     writers: dict[str, FileWriter] = {
         "kept": lambda out: _keep(folder, out),
         "assessment": lambda out: write_assessment(out, assessment),
@@ -259,7 +301,7 @@ def write_comparison(
     }
     change = json.dumps(assessment.change, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     writers: dict[str, FileWriter] = {
-        "masks": lambda folder: _copy_masks(current.folder, folder),
+        "masks": lambda folder: _copy_voxels(current.folder, folder),
         "assessment": lambda folder: write_assessment(folder, assessment),
         "change": lambda folder: write_text(folder, "change.json", change),
         **report_writers(assessment, None, (FHIR,), read_figures(current.folder), {**beside, **prior}),
@@ -269,14 +311,16 @@ def write_comparison(
     return write_folder(out, writers)
 
 
-def _copy_masks(source: Path, out: Path) -> None:
+def _copy_voxels(source: Path, out: Path) -> None:
     if (source / "masks").is_dir():
         shutil.copytree(source / "masks", out / "masks")
+    if (source / DETECTION).is_file():
+        shutil.copyfile(source / DETECTION, out / DETECTION)
 
 
 def _keep(folder: Path, out: Path) -> None:
     """Masks as they are, and the assessment so far as the newest version."""
-    _copy_masks(folder, out)
+    _copy_voxels(folder, out)
     _keep_versions(folder, out)
 
 
@@ -295,11 +339,11 @@ def _rewrite_dicom(old: Results, out: Path, assessment: Assessment) -> None:
     if not source_file.is_file():
         return
     from marrowscope.exchange.source import Source
-    from marrowscope.exchange.write import write_dicom_folder
+    from marrowscope.exchange.write import dicom_files, write_dicom_folder
 
     masks = {name: old.mask(name) for name in ("lesions", "bones", "regions")}
     source = Source.from_json(source_file.read_text(encoding="utf-8"))
-    write_dicom_folder(out, assessment, masks, source, (out / "report.pdf").read_bytes())
+    write_dicom_folder(out, dicom_files(assessment, masks, source, (out / "report.pdf").read_bytes()))
 
 
 def release(folder: Path, by: str, at: str) -> Assessment:

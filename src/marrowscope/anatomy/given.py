@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import yaml
 from scipy import ndimage
 
 from marrowscope.anatomy.types import Anatomy, Exam
@@ -13,6 +12,7 @@ from marrowscope.errors import GeometryError, UsageError
 from marrowscope.labelmap import BoolArray, LabelMap
 from marrowscope.measurement import QcCheck, Severity
 from marrowscope.study.segmentation import looks_like_dicom_file
+from marrowscope.tables import parse_yaml
 from marrowscope.volume import Volume, resample
 
 SEARCH_REGION = "search_region"
@@ -88,7 +88,7 @@ def _read(path: Path) -> tuple[Volume, dict[int, str] | None]:
     sidecar = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".yaml")
     if not sidecar.is_file():
         return volume, None
-    data = yaml.safe_load(sidecar.read_text(encoding="utf-8"))
+    data = parse_yaml(sidecar.read_text(encoding="utf-8"))
     if not isinstance(data, dict):
         raise UsageError(f"{sidecar.name} holds no names", "lines such as '1: femur'")
     return volume, {int(k): str(v) for k, v in data.items()}

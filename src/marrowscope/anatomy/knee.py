@@ -75,12 +75,14 @@ def clean(label: AnyArray, slice_axis: int) -> dict[str, BoolArray]:
     flat = np.ones([1 if a == slice_axis else 3 for a in range(3)], dtype=bool)
     outlines = {}
     for number, name in enumerate(BONES, start=1):
-        pieces, count = ndimage.label(label == number, structure=SIXES)
-        if not count:
-            outlines[name] = np.zeros(label.shape, dtype=bool)
+        found = np.asarray(label == number)
+        outlines[name] = np.zeros(label.shape, dtype=bool)
+        if not found.any():
             continue
+        box = box_around(found, 1)
+        pieces, _ = ndimage.label(found[box], structure=SIXES)
         largest = int(np.bincount(pieces.ravel())[1:].argmax()) + 1
-        outlines[name] = np.asarray(ndimage.binary_fill_holes(pieces == largest, flat))
+        outlines[name][box] = ndimage.binary_fill_holes(pieces == largest, flat)
     return outlines
 
 

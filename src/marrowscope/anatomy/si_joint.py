@@ -178,10 +178,9 @@ def _implausible(grid: Volume, masks: dict[str, BoolArray], unsure: float) -> st
 def _joint(grid: Volume, sacrum: BoolArray, ilium: BoolArray) -> BoolArray:
     """Voxels of either bone where the two meet, slice by slice."""
     reach = max(1, round(JOINT_REACH_MM / min(grid.spacing[a] for a in grid.in_plane_axes)))
-    square = _flat_structure(grid, reach)
-    return np.asarray(
-        (sacrum | ilium) & ndimage.binary_dilation(sacrum, square) & ndimage.binary_dilation(ilium, square)
-    )
+    square = _flat_structure(grid, reach).shape
+    near = [ndimage.maximum_filter(bone, square, mode="constant") for bone in (sacrum, ilium)]  # as a dilation, sooner
+    return np.asarray((sacrum | ilium) & near[0] & near[1])
 
 
 def _depth(grid: Volume, joint: BoolArray) -> Volume | None:

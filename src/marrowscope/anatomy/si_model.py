@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from marrowscope.anatomy.types import Exam
 from marrowscope.inference import InputContract, SliceStack, canonical_slices, load_card, load_model, onto_grid
+from marrowscope.inference.session import thread_count
 from marrowscope.inference.slices import with_neighbours
 from marrowscope.study import Role
 from marrowscope.volume import Volume
@@ -53,9 +55,9 @@ def run(exam: Exam, fold: int | None = None) -> Logits:
     region = load_model(REGION).run(batch, fold)[:, 0]
     named = load_model(BONES).run(_pooled(batch), fold)
     full = [_repeat(named[:, n], region.shape) for n in range(3)]
-    return Logits(
-        onto_grid(stack, region), (onto_grid(stack, full[0]), onto_grid(stack, full[1]), onto_grid(stack, full[2]))
-    )
+    with ThreadPoolExecutor(thread_count()) as pool:  # the filters run without the interpreter lock
+        bone, sacrum, ilium, lumbar = pool.map(lambda field: onto_grid(stack, field), (region, *full))
+    return Logits(bone, (sacrum, ilium, lumbar))
 
 
 def normalised(array: Float32) -> Float32:

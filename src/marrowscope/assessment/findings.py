@@ -11,13 +11,12 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from marrowscope import __version__
 from marrowscope.assessment.types import LesionRecord, Outcome
 from marrowscope.findings import Finding, Origin, State
 from marrowscope.lesion.edits import Edit, EditKind
 from marrowscope.lesion.types import LesionKind, Verdict
+from marrowscope.tables import parse_yaml
 
 if TYPE_CHECKING:
     from marrowscope.reasoning.intake import Intake
@@ -48,7 +47,7 @@ def measured_findings(lesions: tuple[LesionRecord, ...], outcome: Outcome, side:
 @cache
 def _rules() -> tuple[Mapping[str, Any], ...]:
     text = (resources.files("marrowscope.assessment") / "data" / "measured_findings.yaml").read_text(encoding="utf-8")
-    return tuple(yaml.safe_load(text)["rules"])
+    return tuple(parse_yaml(text)["rules"])
 
 
 def _apply(rule: Mapping[str, Any], edema: tuple[LesionRecord, ...]) -> tuple[State, float | None, str]:

@@ -6,9 +6,8 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from marrowscope.sites import CodedTerm, load_site
+from marrowscope.tables import parse_yaml
 
 if TYPE_CHECKING:
     from highdicom.sr import CodedConcept
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 def concepts() -> dict[str, Any]:
     """The table of concepts."""
     text = (resources.files("marrowscope.exchange") / "data" / "concepts.yaml").read_text(encoding="utf-8")
-    data: dict[str, Any] = yaml.safe_load(text)
+    data: dict[str, Any] = parse_yaml(text)
     return data
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,23 +47,40 @@ def dicom_objects(
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
         raise UsageError(f"kinds {', '.join(unknown)}", f"of {', '.join(KINDS)}")
+    made: dict[str, Dataset | None] = {}
     with quiet():
-        seg = write_seg(assessment, masks, source)
-        made: dict[str, Dataset | None] = {"seg": seg, "sr": write_sr(assessment, source, seg)}
+        if {"seg", "sr"} & set(kinds):
+            seg = write_seg(assessment, masks, source)  # the SR names its segments
+            made |= {"seg": seg, "sr": write_sr(assessment, source, seg)}
         if pdf is not None:
             made["pdf"] = write_pdf(assessment, source, pdf)
-        made["ko"] = write_key_objects(assessment, source)
-        made["pr"] = write_presentation(assessment, masks["lesions"], source)
+        if "ko" in kinds:
+            made["ko"] = write_key_objects(assessment, source)
+        if "pr" in kinds:
+            made["pr"] = write_presentation(assessment, masks["lesions"], source)
     return {kind: ds for kind, ds in made.items() if ds is not None and kind in kinds}
 
 
-def write_dicom_folder(
-    folder: Path, assessment: Assessment, masks: Mapping[str, LabelMap], source: Source, pdf: bytes | None
-) -> None:
+def dicom_files(
+    assessment: Assessment,
+    masks: Mapping[str, LabelMap],
+    source: Source,
+    pdf: bytes | None = None,
+    kinds: tuple[str, ...] = KINDS,
+) -> dict[str, bytes]:
+    """The objects asked for as files, by file name, and what they refer to. Arguments as :func:`dicom_objects`."""
+    files = {SOURCE_FILE: source.to_json().encode()}
+    with quiet():
+        for kind, ds in dicom_objects(assessment, masks, source, pdf, kinds).items():
+            buffer = io.BytesIO()
+            ds.save_as(buffer, enforce_file_format=True)
+            files[f"{kind}.dcm"] = buffer.getvalue()
+    return files
+
+
+def write_dicom_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """``dicom/`` below ``folder``: one file a kind, and what they refer to."""
     out = folder / "dicom"
     out.mkdir(parents=True, exist_ok=True)
-    (out / SOURCE_FILE).write_text(source.to_json(), encoding="utf-8")
-    with quiet():
-        for kind, ds in dicom_objects(assessment, masks, source, pdf).items():
-            ds.save_as(out / f"{kind}.dcm", enforce_file_format=True)
+    for name, data in files.items():
+        (out / name).write_bytes(data)

@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import yaml
+from marrowscope.tables import parse_yaml
 
 RATIO, ABSOLUTE = "ratio", "absolute"
 
@@ -58,7 +58,7 @@ class Limit:
 def all_limits() -> tuple[Limit, ...]:
     """Every entry of the data file."""
     text = (resources.files("marrowscope.followup") / "data" / "sdc.yaml").read_text(encoding="utf-8")
-    return tuple(_limit(entry) for entry in yaml.safe_load(text)["limits"])
+    return tuple(_limit(entry) for entry in parse_yaml(text)["limits"])
 
 
 def _limit(entry: dict[str, Any]) -> Limit:

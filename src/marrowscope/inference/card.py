@@ -13,9 +13,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
-import yaml
-
 from marrowscope.errors import ModelError
+from marrowscope.tables import parse_yaml
 
 CARD = "card.yaml"
 
@@ -140,7 +139,7 @@ def load_card(name: str) -> ModelCard:
     path = models_folder() / name / CARD
     if not path.is_file():
         raise ModelError(f"no model {name!r}", f"one of {', '.join(model_names()) or 'none installed'}")
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    raw = parse_yaml(path.read_text(encoding="utf-8"))
     try:
         return _card(raw)
     except (KeyError, TypeError, ValueError) as error:

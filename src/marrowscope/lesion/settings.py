@@ -6,13 +6,13 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import yaml
+from marrowscope.tables import parse_yaml
 
 
 @cache
 def _table() -> dict[str, Any]:
     text = (resources.files("marrowscope.lesion") / "data" / "detection.yaml").read_text(encoding="utf-8")
-    data: dict[str, Any] = yaml.safe_load(text)
+    data: dict[str, Any] = parse_yaml(text)
     return data
 
 

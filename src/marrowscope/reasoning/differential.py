@@ -9,7 +9,7 @@ The background and the scale are fixed data (``knowledge``); nothing here is a m
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
@@ -102,7 +102,7 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
-        data = {name: value for name, value in asdict(self).items() if name != "terms"}
+        data = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "terms"}
         rounded = {name: round(v, 6) if isinstance(v, float) else v for name, v in data.items()}
         return {**rounded, "terms": [term.to_dict() for term in self.terms]}
 

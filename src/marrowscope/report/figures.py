@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from PIL import Image
@@ -28,6 +30,9 @@ from marrowscope.volume import Volume, resample
 
 MOST_LESIONS_PICTURED = 12
 """Lesions with pictures of their own, largest first; the table lists all and the overview outlines all."""
+
+DRAWN_AT_ONCE = 2
+"""Lesions drawn at a time: the two cores of a small machine."""
 
 OVERVIEW_TILES = 30
 OVERVIEW_COLUMNS = 6
@@ -58,12 +63,17 @@ def make_figures(assessment: Assessment, objects: Objects, most: int = MOST_LESI
         assessment: names the lesions and their key slices.
         objects: the edited objects the assessment was concluded from.
     """
-    figures = [overview(assessment, objects)]
     window = window_of(objects.exam.fluid.volume.array)
     t1 = objects.exam.companion(Role.T1)
     t1_window = window_of(t1.series.volume.array) if t1 is not None else window
-    for lesion in pictured_lesions(assessment)[:most]:
-        figures.extend(lesion_figures(lesion, objects, window, t1_window))
+    outlines = lesion_outlines(objects)
+    with ThreadPoolExecutor(DRAWN_AT_ONCE) as pool:  # scaling and packing run without the interpreter lock
+        whole = pool.submit(overview, assessment, objects)
+        drawn = pool.map(
+            lambda lesion: lesion_figures(lesion, objects, window, t1_window, outlines),
+            pictured_lesions(assessment)[:most],
+        )
+        figures = [whole.result(), *chain.from_iterable(drawn)]
     return {f.name: f for f in figures}
 
 
@@ -80,21 +90,24 @@ def _volume(lesion: LesionRecord) -> float:
 
 
 def lesion_figures(
-    lesion: LesionRecord, objects: Objects, window: tuple[float, float], t1_window: tuple[float, float]
+    lesion: LesionRecord,
+    objects: Objects,
+    window: tuple[float, float],
+    t1_window: tuple[float, float],
+    outlines: list[Outline],
 ) -> list[Figure]:
-    """The lesion's largest slice without and with outline, and T1 at the same place where there is one."""
+    """The lesion's largest slice without and with outlines, and T1 at the same place where there is one."""
     fluid = objects.exam.fluid
     layout = layout_of(fluid.volume)
     kind = contrast_words(fluid)
     where = f"{kind}, {fluid.plane}, slice {lesion.key_slice + 1}"
     array, index = fluid.volume.array, lesion.key_slice
-    outlines = lesion_outlines(objects)
     figures = [
         figure_of(f"{lesion.code}_plain", draw_slice(array, layout, index, window), where),
         figure_of(f"{lesion.code}_fluid", draw_slice(array, layout, index, window, outlines), f"{where}, outlined"),
     ]
     t1 = objects.exam.companion(Role.T1)
-    return [*figures, _t1_figure(lesion, objects, t1, t1_window)] if t1 is not None else figures
+    return [*figures, _t1_figure(lesion, objects, t1, t1_window, outlines)] if t1 is not None else figures
 
 
 def contrast_words(series: Series) -> str:
@@ -120,12 +133,14 @@ def colour_of(lesion: LesionObject) -> tuple[int, int, int]:
     return EDEMA_COLOUR if lesion.kind is LesionKind.EDEMA else CYST_COLOUR
 
 
-def _t1_figure(lesion: LesionRecord, objects: Objects, t1: Companion, window: tuple[float, float]) -> Figure:
+def _t1_figure(
+    lesion: LesionRecord, objects: Objects, t1: Companion, window: tuple[float, float], outlines: list[Outline]
+) -> Figure:
     """T1 on the fluid slice where both share a plane; else T1's own slice through the lesion's centre."""
     name = f"{lesion.code}_t1"
     fluid = objects.exam.fluid.volume
     if t1.series.plane == fluid.plane:
-        picture = draw_slice(t1.volume.array, layout_of(fluid), lesion.key_slice, window, lesion_outlines(objects))
+        picture = draw_slice(t1.volume.array, layout_of(fluid), lesion.key_slice, window, outlines)
         return figure_of(name, picture, f"T1, {t1.series.plane}, at slice {lesion.key_slice + 1}, outlined")
     own = t1.series.volume
     index = int(np.clip(round(float(own.to_index(lesion.centroid_lps_mm)[own.slice_axis])), 0, _count(own) - 1))

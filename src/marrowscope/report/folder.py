@@ -35,6 +35,7 @@ FILE_WORDS = {
     "figures": "the pictures above as PNG",
     "dicom": "segmentation, structured report and more for the PACS",
     "fhir/bundle.json": "the result as FHIR R4B",
+    "detection.npz": "what was found before any correction, so that a correction need not search again",
     "run.json": "versions, settings, file hashes, seconds",
 }
 """What ``index.html`` says of each file it links."""

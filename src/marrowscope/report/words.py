@@ -6,9 +6,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import yaml
-
 from marrowscope.measurement import Measurement, Status
+from marrowscope.tables import parse_yaml
 
 INTERVAL_DASH = "–"
 """Joins the two ends of an interval."""
@@ -20,7 +19,7 @@ DEFAULT_DIGITS = 2
 @cache
 def _words() -> dict[str, Any]:
     text = (resources.files("marrowscope.report") / "data" / "words.yaml").read_text(encoding="utf-8")
-    words: dict[str, Any] = yaml.safe_load(text)
+    words: dict[str, Any] = parse_yaml(text)
     return words
 
 

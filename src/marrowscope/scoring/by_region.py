@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from marrowscope.knowledge.load import KnowledgeError
 from marrowscope.knowledge.scores import ScoreDefinition
@@ -54,26 +55,44 @@ class RegionContent:
 def contents(objects: Objects, codes: Iterable[str]) -> tuple[RegionContent, ...]:
     """The content of each named subregion, in order."""
     kinds = {o.label: o.kind for o in objects.objects if o.verdict is not Verdict.REJECTED}
-    return tuple(_content(objects, code, kinds) for code in codes)
-
-
-def _content(objects: Objects, code: str, kinds: dict[int, LesionKind]) -> RegionContent:
     if objects.reference is None:
-        return RegionContent(code, 0, reason="no reference marrow")
+        return tuple(RegionContent(code, 0, reason="no reference marrow") for code in codes)
     if not objects.anatomy.regions.names:
-        return RegionContent(code, 0, reason="no subregions: side or bones could not be told")
-    region = objects.anatomy.regions.mask(code)
-    usable = region & ~objects.exam.unusable
-    total, free = int(region.sum()), int(usable.sum())
+        why = "no subregions: side or bones could not be told"
+        return tuple(RegionContent(code, 0, reason=why) for code in codes)
+    totals, inside = _counts(objects)
+    labels = {name: label for label, name in objects.anatomy.regions.names.items()}
+    nothing = np.zeros(inside.shape[1], dtype=np.int64)
+    return tuple(
+        _content(code, int(totals[labels[code]]), inside[labels[code]], kinds)
+        if code in labels
+        else _content(code, 0, nothing, kinds)
+        for code in codes
+    )
+
+
+def _counts(objects: Objects) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Voxels of each region (by label), and usable ones of each region and lesion (0 = no lesion)."""
+    regions, lesions = objects.anatomy.regions.volume.array, objects.lesions.volume.array
+    rows, columns = max(objects.anatomy.regions.names) + 1, int(lesions.max()) + 1
+    within = regions > 0
+    region = regions[within].astype(np.int64)
+    usable = ~objects.exam.unusable[within]
+    both = region[usable] * columns + lesions[within][usable]
+    inside = np.bincount(both, minlength=rows * columns).reshape(rows, columns)
+    return np.bincount(region, minlength=rows), inside
+
+
+def _content(code: str, total: int, inside: npt.NDArray[np.int64], kinds: Mapping[int, LesionKind]) -> RegionContent:
+    free = int(inside.sum())
     if not total:
         return RegionContent(code, 0, reason="not in view")
     if free < (1 - LARGEST_BLOCKED_SHARE) * total:
         return RegionContent(code, 0, reason="more than half of it lies in unusable image")
-    labels, counts = np.unique(objects.lesions.volume.array[usable], return_counts=True)
-    inside = {int(n): int(c) for n, c in zip(labels, counts, strict=True) if int(n) in kinds}
-    edema = [n for n in inside if kinds[n] is LesionKind.EDEMA]
-    cyst = sum(c for n, c in inside.items() if kinds[n] is LesionKind.CYST)
-    return RegionContent(code, free, sum(inside[n] for n in edema), cyst, len(edema))
+    found = {int(n): int(inside[n]) for n in np.flatnonzero(inside) if int(n) in kinds}
+    edema = [n for n in found if kinds[n] is LesionKind.EDEMA]
+    cyst = sum(c for n, c in found.items() if kinds[n] is LesionKind.CYST)
+    return RegionContent(code, free, sum(found[n] for n in edema), cyst, len(edema))
 
 
 def attainable(definition: ScoreDefinition) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from marrowscope.simulate.shapes import Grow, Meet, Points, Shape, Tube, read_sh
 from marrowscope.simulate.signal import Float32Array
 from marrowscope.simulate.tissue_map import Box, Canvas, LabelArray, Layer, TissueMap
 from marrowscope.simulate.tissues import TissueTable
+from marrowscope.tables import parse_yaml
 from marrowscope.volume import FloatArray, Volume
 
 KNEE_FILE = Path(__file__).parent / "data" / "knee.yaml"
@@ -106,9 +107,8 @@ class Anatomy:
 @lru_cache(maxsize=1)
 def knee_data() -> dict[str, Any]:
     """The knee file as plain data."""
-    import yaml
 
-    data: dict[str, Any] = yaml.safe_load(KNEE_FILE.read_text(encoding="utf-8"))
+    data: dict[str, Any] = parse_yaml(KNEE_FILE.read_text(encoding="utf-8"))
     return data
 
 

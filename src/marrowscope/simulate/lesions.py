@@ -20,6 +20,7 @@ from marrowscope.simulate.artefacts import Generator, smooth_field
 from marrowscope.simulate.marrow import MarrowContents
 from marrowscope.simulate.sampling import grid_volume
 from marrowscope.simulate.signal import Float32Array
+from marrowscope.tables import parse_yaml
 from marrowscope.volume import FloatArray
 
 LESION_FILE = Path(__file__).parent / "data" / "lesions.yaml"
@@ -83,9 +84,8 @@ class LesionTruth:
 @lru_cache(maxsize=1)
 def lesion_data() -> dict[str, Any]:
     """The lesion file as plain data."""
-    import yaml
 
-    data: dict[str, Any] = yaml.safe_load(LESION_FILE.read_text(encoding="utf-8"))
+    data: dict[str, Any] = parse_yaml(LESION_FILE.read_text(encoding="utf-8"))
     return data
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from marrowscope.errors import UsageError
 from marrowscope.simulate.sampling import grid_volume
 from marrowscope.simulate.signal import Sequence, Suppression
+from marrowscope.tables import parse_yaml
 from marrowscope.volume import FloatArray, Volume
 
 PROTOCOL_FILE = Path(__file__).parent / "data" / "protocols.yaml"
@@ -84,9 +85,8 @@ class SeriesProtocol:
 
 @lru_cache(maxsize=1)
 def _read() -> dict[str, Any]:
-    import yaml
 
-    data: dict[str, Any] = yaml.safe_load(PROTOCOL_FILE.read_text(encoding="utf-8"))
+    data: dict[str, Any] = parse_yaml(PROTOCOL_FILE.read_text(encoding="utf-8"))
     return data
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from marrowscope.errors import UsageError
+from marrowscope.tables import parse_yaml
 
 TISSUE_FILE = Path(__file__).parent / "data" / "tissues.yaml"
 
@@ -90,9 +91,8 @@ class TissueTable:
 
 @lru_cache(maxsize=1)
 def _read() -> dict[str, Any]:
-    import yaml
 
-    data: dict[str, Any] = yaml.safe_load(TISSUE_FILE.read_text(encoding="utf-8"))
+    data: dict[str, Any] = parse_yaml(TISSUE_FILE.read_text(encoding="utf-8"))
     return data
 
 

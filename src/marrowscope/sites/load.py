@@ -7,9 +7,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import yaml
-
 from marrowscope.errors import UsageError
+from marrowscope.tables import parse_yaml
 
 SITES = (
     "knee",
@@ -106,7 +105,7 @@ def load_site(name: str) -> Site:
     if name not in site_names():
         raise UsageError(f"site {name!r}", f"one of {', '.join(site_names())}", "give --site")
     text = (resources.files("marrowscope.sites") / "data" / f"{name}.yaml").read_text(encoding="utf-8")
-    return _site(name, yaml.safe_load(text))
+    return _site(name, parse_yaml(text))
 
 
 def _site(name: str, data: dict[str, Any]) -> Site:

@@ -8,6 +8,8 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Final
 
+from marrowscope.tables import parse_yaml
+
 _GLUED: Final = re.compile(r"^(t1|t2|pd)w?(fs|tse|fse|se|stir|tirm|fatsat|spair|spir|we|dixon|tra|cor|sag|ax)$")
 
 
@@ -25,9 +27,8 @@ _UNSPACED: Final = "\u2e80"
 @cache
 def load(name: str) -> dict[str, Any]:
     """A data file of this room, parsed."""
-    import yaml
 
-    loaded = yaml.safe_load(files("marrowscope.study").joinpath("data", name).read_text(encoding="utf-8"))
+    loaded = parse_yaml(files("marrowscope.study").joinpath("data", name).read_text(encoding="utf-8"))
     assert isinstance(loaded, dict)
     return loaded
 
