@@ -64,12 +64,9 @@ def subject(work: Path, seed: int, lesions: tuple[str, str]) -> str:
 
 
 def change_of(folder: Path) -> str:
-    """The change of the whole edema volume in a comparison, as words."""
+    """What a comparison came to, in its own words."""
     change = json.loads((folder / "assessment.json").read_text(encoding="utf-8"))["change"]
-    row = next((r for r in change["totals"] if r["code"] == "edema_volume"), None)
-    if row is None:
-        return f"not compared ({'; '.join(change.get('reasons', ()))})"
-    return json.dumps(row)
+    return str(change["summary"] if change["comparable"] else f"not assessable ({'; '.join(change['reasons'])})")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
