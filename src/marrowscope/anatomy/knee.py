@@ -123,13 +123,15 @@ def joint_depth(outlines: Mapping[str, BoolArray], grid: Volume) -> Volume | Non
     spacing = [s * n for s, n in zip(grid.spacing, steps, strict=True)]
     small = {n: m[thin] for n, m in whole.items()}
     coarse = np.zeros(next(iter(small.values())).shape, dtype=np.float32)
+    margin = int(np.ceil(JOINT_REACH_MM / min(spacing)))
     for name, mask in small.items():
-        others = np.any([m for n, m in small.items() if n != name], axis=0)
+        box = box_around(mask, margin)  # what faces the bone lies within reach of it, and so in its box
+        others = np.any([m[box] for n, m in small.items() if n != name], axis=0)
         near = ndimage.distance_transform_edt(~others, sampling=spacing) <= JOINT_REACH_MM
-        facing = near & mask & ~ndimage.binary_erosion(mask, SIXES, border_value=1)
-        if facing.any():
+        facing = near & mask[box] & ~ndimage.binary_erosion(mask[box], SIXES, border_value=1)
+        if others.any() and facing.any():
             away = ndimage.distance_transform_edt(~facing, sampling=spacing)
-            coarse = np.where(ndimage.binary_dilation(mask), away, coarse)
+            coarse[box] = np.where(ndimage.binary_dilation(mask[box]), away, coarse[box])
     for axis, step in enumerate(steps):
         coarse = coarse.repeat(step, axis)
     fine = coarse[tuple(slice(0, n) for n in grid.shape)].astype(np.float32)

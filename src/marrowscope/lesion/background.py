@@ -18,6 +18,9 @@ from marrowscope.volume import AnyArray, FloatArray, Volume
 DEGREE = 3
 """Highest total power of the surface: one bend and a half across the field of view, more would follow large lesions."""
 
+TERMS = tuple((a, b, c) for a in range(DEGREE + 1) for b in range(DEGREE + 1 - a) for c in range(DEGREE + 1 - a - b))
+"""Powers of the three positions in each term of the surface."""
+
 MOST_SAMPLES = 30_000
 """Voxels the surface is fitted to, evenly picked; more change nothing."""
 
@@ -76,7 +79,7 @@ def _surface(
     if len(chosen) < setting("reference", "minimum_voxels"):
         return inside, None
     coefficients = _robust_fit(_powers(chosen, grid), values[tuple(chosen.T)].astype(np.float64))
-    return inside, _powers(np.stack(inside, axis=1), grid) @ coefficients
+    return inside, _everywhere(coefficients, grid)[inside]
 
 
 def _thinned(mask: BoolArray) -> AnyArray:
@@ -88,10 +91,17 @@ def _powers(places: AnyArray, grid: Volume) -> FloatArray:
     """Products of powers of the position, shape (n, terms); positions run from -1 to 1 across the field of view."""
     size = np.maximum(np.array(grid.shape) - 1, 1)
     x, y, z = (2 * np.asarray(places, dtype=np.float64) / size - 1).T
-    terms = [
-        x**a * y**b * z**c for a in range(DEGREE + 1) for b in range(DEGREE + 1 - a) for c in range(DEGREE + 1 - a - b)
-    ]
-    return np.stack(terms, axis=1)
+    return np.stack([x**a * y**b * z**c for a, b, c in TERMS], axis=1)
+
+
+def _everywhere(coefficients: FloatArray, grid: Volume) -> FloatArray:
+    """The surface at every voxel, shape of the grid: one axis after the other, which is far fewer products."""
+    weights = np.zeros((DEGREE + 1,) * 3)
+    weights[tuple(np.array(TERMS).T)] = coefficients
+    for n in grid.shape:  # the first axis is summed over and its positions become the last
+        positions = np.linspace(-1, 1, n)[:, None] ** np.arange(DEGREE + 1)
+        weights = np.tensordot(weights, positions, axes=(0, 1))
+    return np.asarray(weights)
 
 
 def _robust_fit(powers: FloatArray, values: FloatArray) -> FloatArray:

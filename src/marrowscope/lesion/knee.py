@@ -21,7 +21,7 @@ from marrowscope.lesion import detect as threshold
 from marrowscope.lesion.objects import CONNECTIVITY, candidates
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import LesionKind, LesionObject, Objects
-from marrowscope.volume import AnyArray
+from marrowscope.volume import AnyArray, Volume
 
 SMALL_BONES = ("patella", "fibula")
 """Bones of few slices: one neighbouring slice must show them too, not both."""
@@ -34,14 +34,15 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
         return threshold.detect(exam, anatomy)
 
     def believed(bright: BoolArray, evidence: AnyArray, reference: float) -> BoolArray:
-        found = seeds(exam, anatomy, evidence, chance.array, reference)
-        return reach(carried(found, bright, evidence, anatomy), exam.image.spacing)
+        inner = deep(anatomy)
+        found = seeds(exam, anatomy, inner, evidence, chance.array, reference)
+        return reach(carried(found, bright & inner, evidence, anatomy.bones.volume), exam.image.spacing)
 
     rules = threshold.detect(exam, anatomy, believed)
     if rules.reference is None:
         return rules
     array, objects = rules.lesions.volume.array.copy(), []
-    beside = np.asarray(ndimage.binary_dilation(exam.unusable))
+    beside = np.asarray(ndimage.binary_dilation(exam.unusable)) if exam.unusable.any() else exam.unusable
     for found in rules.objects:
         if found.kind is LesionKind.EDEMA:
             box, added = to_the_plate(rules, array == found.label)
@@ -55,17 +56,19 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
     )
 
 
-def seeds(exam: Exam, anatomy: Anatomy, evidence: AnyArray, chance: AnyArray, reference: float) -> BoolArray:
+def seeds(
+    exam: Exam, anatomy: Anatomy, inner: BoolArray, evidence: AnyArray, chance: AnyArray, reference: float
+) -> BoolArray:
     """Where the model sees edema: likely, brighter than normal marrow, and partly well inside the bone.
 
     Args:
-        exam, anatomy: what is searched. evidence: brightness over reference. chance: the model's probability of edema.
-        reference: brightness of normal marrow.
+        exam, anatomy: what is searched. inner: :func:`deep` of it. evidence: brightness over reference.
+        chance: the model's probability of edema. reference: brightness of normal marrow.
     """
     searched = anatomy.bones.mask() & ~exam.unusable & ~anatomy.uncertain
     likely = chance >= setting("knee", "cutoff")
     marked = np.asarray(searched & likely & (evidence >= setting("knee", "least_contrast")))
-    sure = cores(anatomy) & (evidence >= setting("knee", "core_contrast"))
+    sure = cores(anatomy, inner) & (evidence >= setting("knee", "core_contrast"))
     found = np.zeros(marked.shape, dtype=bool)
     for candidate in candidates(marked, exam.image, reference, anatomy.uncertain):
         if candidate.crop.values(sure).any():
@@ -83,23 +86,24 @@ def reach(found: BoolArray, spacing: tuple[float, float, float]) -> BoolArray:
     return near
 
 
-def carried(found: BoolArray, bright: BoolArray, evidence: AnyArray, anatomy: Anatomy) -> BoolArray:
+def carried(found: BoolArray, bright: BoolArray, evidence: AnyArray, grid: Volume) -> BoolArray:
     """The seeds, and the plainly bright marrow that goes on from them.
 
     A whole condyle full of water is one lesion, though the model marks a part of it only. What is carried along is
     much brighter than normal marrow, deep in the bone and thick: cartilage, physis and vessels are not.
 
     Args:
-        found: the seeds. bright: marrow over the threshold. evidence: brightness over reference. anatomy: the bones.
+        found: the seeds. bright: deep marrow over the threshold. evidence: brightness over reference. grid: of them.
     """
     if not found.any():
         return found
-    grid = anatomy.bones.volume
-    plain = bright & deep(anatomy) & (ndimage.uniform_filter(evidence, size=3) >= setting("knee", "plain_contrast"))
+    plain = bright & (ndimage.uniform_filter(evidence, size=3) >= setting("knee", "plain_contrast"))
     half = setting("knee", "plain_thickness") / 2
     size = [1 if a == grid.slice_axis else 2 * round(half / s) + 1 for a, s in enumerate(grid.spacing)]
     thick = ndimage.binary_opening(plain, np.ones(size, dtype=bool))
     start = thick & reach(found, grid.spacing)
+    if not start.any():
+        return found
     return np.asarray(found | ndimage.binary_propagation(start, structure=CONNECTIVITY, mask=thick))
 
 
@@ -136,14 +140,14 @@ def _judged(found: LesionObject, mask: BoolArray, chance: AnyArray, beside: Bool
     return replace(found, confidence=sure, reasons=tuple(reasons))
 
 
-def cores(anatomy: Anatomy) -> BoolArray:
-    """Marrow well inside its bone: a lesion needs some of it.
+def cores(anatomy: Anatomy, inner: BoolArray) -> BoolArray:
+    """Marrow well inside its bone: a lesion needs some of it. ``inner`` is what :func:`deep` leaves.
 
     Cartilage and fluid beside the bone shine into its outermost millimetres, and a slice that only grazes a bone
     mixes it with what lies beside it.
     """
     axis = anatomy.bones.volume.slice_axis
-    inside = deep(anatomy)
+    inside = inner.copy()
     for code in anatomy.bones.codes:
         bone = anatomy.bones.mask(code)
         before, after = _neighbour(bone, axis, 1), _neighbour(bone, axis, -1)
