@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -20,11 +23,13 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from marrowscope import simulate
 from marrowscope.errors import StudyError, UsageError
 from marrowscope.measurement import Severity
 from marrowscope.study import Role, SequenceClass, Study, read_study, require_fluid
 from marrowscope.study.choose import explain_choice, nearest
 from marrowscope.study.describe import describe
+from marrowscope.volume import Volume
 from study_files import AXIAL, CORONAL, SAGITTAL, SHAPE, affine, encoded, instance, save, series, truth
 
 REFUSALS = {"missing_slices", "too_few_slices", "uneven_spacing", "same_position", "conflicting_copies"}
@@ -116,6 +121,90 @@ def test_lost_or_moved_slices_are_refused_or_leave_the_rest_in_place(
             assert coverage is not None and coverage.severity is Severity.NOTE
     else:
         assert {r.code for r in study.refusals} <= REFUSALS
+
+
+KNEE_PIXELS, KNEE_SLICES = slice(128, 192), slice(11, 17)  # three series of 6 slices, 64x64: quick
+KNEE_FILES = 18
+
+
+class KneeFiles:
+    """A small simulated knee as read in good order, and the bytes of its files, series by series."""
+
+    def __init__(self, study: Study, files: list[bytes]) -> None:
+        self.study, self.files = study, files
+
+    def __repr__(self) -> str:  # hypothesis prints arguments, and would print every byte
+        return "KneeFiles()"
+
+
+@pytest.fixture(scope="module")
+def knee_files(tmp_path_factory: pytest.TempPathFactory) -> KneeFiles:
+    """Made once: reading it takes most of the time."""
+    whole = simulate.knee(7, simulate.KneeOptions(voxel_mm=3.0))
+    cut = tuple(replace(one, volume=_cut(one.volume)) for one in whole.series)
+    folder = tmp_path_factory.mktemp("knee")
+    files = simulate.write_dicom(replace(whole, series=cut), folder)
+    study = read_study(folder)
+    assert [s.role for s in study.series] == [Role.FLUID, Role.FLUID, Role.T1]
+    assert len(files) == KNEE_FILES
+    return KneeFiles(study, [path.read_bytes() for path in files])
+
+
+def _parsed(file: bytes) -> FileDataset:
+    """The file with every value decoded: pydicom writes values it has not looked at as the bytes they came in."""
+    ds = pydicom.dcmread(BytesIO(file))
+    list(ds.iterall())
+    return ds
+
+
+def _cut(volume: Volume) -> Volume:
+    corner = np.eye(4)
+    corner[:3, 3] = KNEE_PIXELS.start, KNEE_PIXELS.start, KNEE_SLICES.start
+    array = np.ascontiguousarray(volume.array[KNEE_PIXELS, KNEE_PIXELS, KNEE_SLICES])
+    return replace(volume, array=array, affine=volume.affine @ corner)
+
+
+@settings(max_examples=5, phases=(Phase.generate,), deadline=None)
+@given(
+    lost=st.sets(st.integers(0, KNEE_FILES - 1), max_size=3),
+    copies=st.lists(st.integers(0, KNEE_FILES - 1), min_size=4, max_size=4),
+    order=st.permutations(range(KNEE_FILES + 4)),
+    syntaxes=st.lists(st.sampled_from(SYNTAXES), min_size=KNEE_FILES + 4, max_size=KNEE_FILES + 4),
+    names=st.permutations(range(KNEE_FILES + 4)),
+)
+def test_a_simulated_study_in_disorder_is_the_same_or_refused_by_its_cause(
+    lost: set[int],
+    copies: list[int],
+    order: list[int],
+    syntaxes: list[str],
+    names: list[int],
+    knee_files: KneeFiles,
+) -> None:
+    study, files = knee_files.study, knee_files.files
+    size = len(files) // 3
+    sent = [k if k < KNEE_FILES else copies[k - KNEE_FILES] for k in order]
+    slices = [recode(_parsed(files[k]), syntaxes[i]) for i, k in enumerate(sent) if k not in lost]
+    with tempfile.TemporaryDirectory() as folder:
+        found = read_study(save(slices, Path(folder), [f"{name % 4}/{name}" for name in names]))
+    by_uid = {one.uid: one for one in found.series}
+    for number, was in enumerate(study.series):
+        kept = [k for k in range(size) if number * size + k not in lost]
+        inner_gap = len(kept) != kept[-1] - kept[0] + 1
+        assert (was.uid in by_uid) is not inner_gap, found.refusals
+        if not inner_gap:
+            got = by_uid[was.uid]
+            gone = was.volume.array.shape[2] - len(kept)
+            at = [
+                k
+                for k in range(gone + 1)
+                if np.array_equal(got.volume.array, was.volume.array[:, :, k : k + len(kept)])
+            ]
+            assert len(at) == 1 and got.role is was.role
+            start = was.volume.to_world((0, 0, at[0]))
+            assert np.allclose(got.volume.to_world((0, 0, 0)), start, atol=1e-4)
+    gaps = sum(one.uid not in by_uid for one in study.series)
+    causes = [r.code for r in found.refusals]
+    assert len(causes) == gaps and set(causes) <= {"missing_slices", "uneven_spacing"}
 
 
 def test_two_images_with_one_uid_are_refused(tmp_path: Path) -> None:
