@@ -41,6 +41,9 @@ _AROUND_MM: Final = 22.0
 _SMOOTHED_PIXELS: Final = 0.7
 _FRAME_PIXELS: Final = 4
 _WIDENED: Final = 1
+_NOTHING: Final = 1e-12
+"""A correlation this small comes from an image without edges: nothing repeats in it."""
+
 _CONSEQUENCE: Final = "bands across bone may be ghosts: place, size and brightness of lesions are doubtful"
 
 
@@ -96,7 +99,8 @@ def find_repeat(volume: Volume, slices: Slices, axis: int) -> Repeat | None:
     most = min(size // 2, round(_LONGEST_MM / step))
     curve = np.mean([_repeats(plane, _EDGE_MM / step, most) for plane in looked], axis=0)
     curve = ndimage.gaussian_filter1d(curve, _SMOOTHED_PIXELS)
-    excess = curve[first:] / ndimage.median_filter(curve[first:], around, mode="nearest")
+    usual = ndimage.median_filter(curve[first:], around, mode="nearest")
+    excess = np.divide(curve[first:], usual, out=np.ones_like(usual), where=usual > _NOTHING)
     best = int(excess.argmax())
     return Repeat(axis, float(excess[best]), (first + best) * step)
 

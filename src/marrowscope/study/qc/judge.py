@@ -31,7 +31,7 @@ _SAME_PLACE_MM: Final = 0.2
 """Grids this close need no resampling to compare tissues 20 mm wide."""
 
 _TOGETHER: Final = 2
-"""Series brought to the coarse grid at a time: the two cores of a small machine."""
+"""Series worked on at a time: the two cores of a small machine."""
 
 _TRUNK: Final = frozenset(("si_joint", "hip_pelvis", "spine", "chest_wall", "diffuse"))
 _KNEE: Final = "knee"
@@ -63,24 +63,23 @@ def judge(
         }
     voids = {s.uid: find_metal(grids[s.uid]) for s in plain}
     metal = {s.uid: check_metal(voids[s.uid], _name(s)) for s in plain}
-    judged = []
-    for one in series:
+
+    def judged(one: Series) -> Series:
         grid = grids.get(one.uid)
         if grid is None:
-            judged.append(one)
-            continue
+            return one
         first = (first_instances or {}).get(one.uid)
         checks = [check_coverage(one.volume, one.sequence, grid, first), check_snr(one.volume, grid)]
-        if one.role is Role.FLUID:
-            seen = _without_metal(one, series, grids, voids)
-            checks += [*_fluid_checks(one, series, grids, patient), _metal_on(seen, _worst_metal(metal))]
-            if site.value == _KNEE and maybe_growing(patient):
-                checks.append(check_growth_plates(one.volume, grid))
-        else:
-            seen = one
-            checks.append(metal[one.uid])
-        judged.append(replace(seen, qc=(*one.qc, *checks)))
-    return tuple(judged)
+        if one.role is not Role.FLUID:
+            return replace(one, qc=(*one.qc, *checks, metal[one.uid]))
+        seen = _without_metal(one, series, grids, voids)
+        checks += [*_fluid_checks(one, series, grids, patient), _metal_on(seen, _worst_metal(metal))]
+        if site.value == _KNEE and maybe_growing(patient):
+            checks.append(check_growth_plates(one.volume, grid))
+        return replace(seen, qc=(*one.qc, *checks))
+
+    with ThreadPoolExecutor(_TOGETHER) as pool:
+        return tuple(pool.map(judged, series))
 
 
 def _name(series: Series) -> str:
