@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
 
 import phantom
-from marrowscope.cohort.cluster import spread
+from marrowscope.cohort.cluster import open_cluster, spread
 from marrowscope.cohort.estimate import TimeLeft, estimate
 from marrowscope.cohort.fingerprint import fingerprint
 from marrowscope.cohort.gallery import only_failures
@@ -274,6 +276,16 @@ def test_only_failures_of_this_cohort_are_taken(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("subject,visit,name\nz,1,z_1\n")
     with pytest.raises(UsageError):
         only_failures(some, tmp_path / "other.csv")
+
+
+def test_workers_keep_no_profile_of_what_they_did() -> None:
+    def kept(dask_worker: Any) -> tuple[bool, int]:
+        timers = dask_worker.periodic_callbacks
+        return "profile" in timers, len(dask_worker.profile_history)
+
+    with open_cluster(1, "") as client:
+        client.submit(time.sleep, 1.5, pure=False).result()
+        assert list(client.run(kept).values()) == [(False, 0)]
 
 
 def test_work_is_given_in_portions() -> None:

@@ -22,6 +22,9 @@ AHEAD = 2
 ALLOWED_DEATHS = 1
 """A study whose worker dies is tried once more, on a fresh worker; then it is reported and the rest goes on."""
 
+QUIET = {"distributed.scheduler.allowed-failures": ALLOWED_DEATHS, "distributed.worker.profile.enabled": False}
+"""Dask's settings of our own cluster. Its profiler keeps an hour of what every worker did, some 0.1 MB a second."""
+
 CONNECT_SECONDS = 20
 
 Item = TypeVar("Item")
@@ -50,7 +53,7 @@ def open_cluster(workers: int, scheduler: str) -> Iterator[Client]:
         with client:
             yield client
         return
-    with dask.config.set({"distributed.scheduler.allowed-failures": ALLOWED_DEATHS}):
+    with dask.config.set(QUIET):
         cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
