@@ -9,7 +9,8 @@ import pytest
 
 import phantom
 from marrowscope.anatomy import given
-from marrowscope.anatomy.knee_model import EDEMA
+from marrowscope.anatomy.knee import believable_edema
+from marrowscope.anatomy.knee_model import EDEMA, Chances
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.assessment.conclusions import outcome_of
 from marrowscope.assessment.types import Outcome
@@ -108,3 +109,16 @@ def test_a_lesion_that_touches_what_is_left_out_is_less_sure_and_says_so(objects
     cut = blocked(objects, np.s_[34:38, 14:26, 4:8])
     assert cut.objects[0].confidence < 0.6 * objects.objects[0].confidence
     assert any("left out" in reason for reason in cut.objects[0].reasons)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_no_edema_is_believed_on_a_slice_where_its_bone_is_doubted(axis: int) -> None:
+    bone = np.zeros((12, 12, 4), bool)
+    bone[2:10, 2:10] = True
+    sure = np.where(np.arange(4) == 1, 0.6, 0.95) * np.ones(bone.shape)
+    turned = np.moveaxis(bone, 2, axis)
+    turn = [turned, *(np.moveaxis(a, 2, axis) for a in (sure, np.full(bone.shape, 0.9)))]
+    chances = Chances(turn[0].astype(np.uint8), turn[1].astype(np.float32), turn[2].astype(np.float32), "knee")
+    edema = np.moveaxis(believable_edema(chances, {"femur": turned}, axis), axis, 2)
+    assert not edema[2:10, 2:10, 1].any(), "the doubted slice"
+    assert (edema[..., [0, 2, 3]] == np.float32(0.9)).all() and (edema[:2] == np.float32(0.9)).all()
