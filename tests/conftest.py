@@ -13,13 +13,20 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from needs import required, shared_root, why_missing
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-settings.register_profile("marrowscope", deadline=None, derandomize=True, database=None, print_blob=True)
+settings.register_profile(
+    "marrowscope",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],  # a busy machine is no failure
+)
 settings.load_profile("marrowscope")
 
 

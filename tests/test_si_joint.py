@@ -14,7 +14,7 @@ from marrowscope.commands.si_cases import CHANGES, Case, load_case
 from marrowscope.errors import ModelError
 from marrowscope.inference import load_card, load_model
 from marrowscope.lesion.si_features import COLUMNS, Marrow, features
-from marrowscope.lesion.si_joint import expected_dice_cutoff
+from marrowscope.lesion.si_joint import dimmer_than_muscle, expected_dice_cutoff
 from marrowscope.volume import Volume
 
 MODELS = ("si_region", "si_bones", "si_lesion")
@@ -34,6 +34,17 @@ def test_the_cutoff_has_the_largest_expected_dice(values: list[float]) -> None:
 def test_the_cutoff_stays_in_its_range_and_is_high_without_candidates() -> None:
     assert expected_dice_cutoff(np.zeros(5, np.float32), 0.2, 0.5) == 0.5
     assert expected_dice_cutoff(np.full(5, 0.01, np.float32), 0.2, 0.5) == 0.2
+
+
+def test_what_is_no_brighter_than_muscle_is_left_out_on_any_slice_axis() -> None:
+    image = Volume(np.full((20, 20, 5), 100.0, np.float32), np.diag([0.6, 0.6, 3.3, 1]), 2)
+    bright = image.array.copy()
+    bright[5:12, 5:12, 2] = 200
+    dim = dimmer_than_muscle(image.with_array(bright), 100.0, 1.3)
+    assert not dim[7:10, 7:10, 2].any() and dim[:, :, [0, 1, 3, 4]].all(), "slices are not blurred into each other"
+    turned = Volume(np.moveaxis(bright, 2, 0), np.diag([3.3, 0.6, 0.6, 1]), 0)
+    np.testing.assert_array_equal(np.moveaxis(dimmer_than_muscle(turned, 100.0, 1.3), 0, 2), dim)
+    assert not dimmer_than_muscle(image, None, 1.3).any(), "muscle not known: nothing is left out"
 
 
 def small_marrow(gain: float = 1.0, with_t1: bool = True) -> Marrow:

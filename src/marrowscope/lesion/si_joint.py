@@ -16,7 +16,7 @@ from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.inference import load_card, load_model
 from marrowscope.inference.card import ModelCard
 from marrowscope.inference.slices import SliceStack, onto_grid
-from marrowscope.labelmap import LabelMap
+from marrowscope.labelmap import BoolArray, LabelMap
 from marrowscope.lesion.detect import detect as threshold
 from marrowscope.lesion.objects import CONNECTIVITY
 from marrowscope.lesion.reference import find_reference
@@ -50,7 +50,8 @@ def detect(exam: Exam, anatomy: Anatomy, fold: int | None = None) -> Objects:
     if reference is None:
         return _nothing(exam, anatomy)
     card = load_card(MODEL)
-    probability = np.where(exam.unusable, 0, probabilities(exam, anatomy, fold)).astype(np.float32)
+    dim = dimmer_than_muscle(exam.image, reference.muscle, card.settings["least_over_muscle"])
+    probability = np.where(exam.unusable | dim, 0, probabilities(exam, anatomy, fold)).astype(np.float32)
     cutoff = expected_dice_cutoff(probability, *card.settings["cutoff_range"])
     lesions, objects = _objects(exam.image, probability, cutoff, card)
     low, high = card.settings["interval_factors"]
@@ -69,6 +70,19 @@ def detect(exam: Exam, anatomy: Anatomy, fold: int | None = None) -> Objects:
         card.id,
         (check,),
     )
+
+
+def dimmer_than_muscle(image: Volume, muscle: float | None, least: float) -> BoolArray:
+    """Voxels not brighter than ``least`` times muscle: edema is (T2 of free water), joint cartilage is not.
+
+    Where STIR nulls fat well, marrow is darker than muscle and the cartilage of a wide joint, which the search region
+    holds, stands out against it. Nowhere, when muscle is not known.
+    """
+    if muscle is None:
+        return np.zeros(image.shape, dtype=bool)
+    sigma = [0.0 if axis == image.slice_axis else PIXEL_MM / mm for axis, mm in enumerate(image.spacing)]
+    smooth = ndimage.gaussian_filter(image.array.astype(np.float32), sigma)
+    return np.asarray(smooth < least * muscle)
 
 
 def probabilities(exam: Exam, anatomy: Anatomy, fold: int | None = None) -> Float32:
