@@ -73,3 +73,20 @@ def test_a_bright_patch_that_keeps_its_fat_on_t1_is_left_out(plain: Exam, anatom
     others = {r: c for r, c in exam.companions.items() if r is not Role.T1}
     without = threshold.detect(replace(exam, companions=others), anatomy)
     assert (without.lesions.volume.array[patch] > 0).any()
+
+
+def test_beside_failed_suppression_even_very_bright_marrow_that_keeps_its_fat_is_left_out(
+    plain: Exam, anatomy: Anatomy
+) -> None:
+    image = plain.image.array.copy()
+    image[40:50, 14:26, 4:8] = 240  # as bright as the lesion, fat as elsewhere on T1
+    bright = replace(plain, image=plain.image.with_array(image))
+    failed = np.zeros(image.shape, dtype=bool)
+    failed[50:56, 8:32, 2:10] = True
+
+    def marked(exam: Exam) -> tuple[bool, bool]:
+        found = threshold.detect(exam, anatomy).lesions.mask()
+        return bool(found[30, 20, 6]), bool(found[45, 20, 6])
+
+    assert marked(bright) == (True, True), "far from it, brightness decides"
+    assert marked(replace(bright, unusable=failed)) == (True, False)

@@ -70,7 +70,8 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Obj
         believed = narrow(bright, relative, reference.median) & _of_edema(kept, bright.shape)
         parts = candidates(believed, exam.image, cutoff.reference, anatomy.uncertain)
         kept = [*((c, LesionKind.EDEMA) for c in parts), *((c, k) for c, k in kept if k is not LesionKind.EDEMA)]
-    kept = [(c, kind) for c, kind in kept if not _fat(c, t1, cutoff)]
+    near_failure = ndimage.binary_dilation(exam.unusable) if exam.unusable.any() else exam.unusable
+    kept = [(c, kind) for c, kind in kept if not _fat(c, t1, cutoff, near_failure)]
     lesions, objects = _objects(exam, kept, cutoff)
     vessels = np.zeros(exam.image.shape, dtype=bool)
     for candidate, kind in kept:
@@ -106,13 +107,17 @@ def _of_edema(kept: list[tuple[Candidate, LesionKind | None]], shape: tuple[int,
     return mask
 
 
-def _fat(candidate: Candidate, t1: Volume | None, cutoff: Cutoff) -> bool:
-    """Whether an object is fat that was not suppressed: only a little brighter, and no darker on T1 than marrow."""
-    if t1 is None:
+def _fat(candidate: Candidate, t1: Volume | None, cutoff: Cutoff, near_failure: BoolArray) -> bool:
+    """Whether an object is fat that was not suppressed: only a little brighter, and no darker on T1 than marrow.
+
+    Beside a part left out for failed suppression (``near_failure``) fat may be as bright as it likes.
+    """
+    if t1 is None or float(np.median(candidate.crop.values(t1.array))) < setting("threshold", "t1_kept"):
         return False
+    if candidate.crop.values(near_failure).any():
+        return True
     contrast = (candidate.plateau - cutoff.reference) / cutoff.scale / cutoff.value
-    kept = float(np.median(candidate.crop.values(t1.array)))
-    return contrast < setting("threshold", "t1_kept_contrast") and kept >= setting("threshold", "t1_kept")
+    return bool(contrast < setting("threshold", "t1_kept_contrast"))
 
 
 def smoothed(image: Volume) -> AnyArray:
