@@ -33,7 +33,7 @@ BINS_CM3 = (0.1, 0.3, 1.0, 3.0, 10.0)
 SHARED_SHARE = 0.1
 """A found object and a true lesion belong together when they share this part of the smaller one."""
 
-FAULT_CHECKS = {"failed_fatsat": "fat_suppression", "metal": "metal", "motion": "motion"}
+FAULT_CHECKS = {"failed_fatsat": ("fat_suppression",), "metal": ("metal",), "motion": ("motion", "motion_inside")}
 """The quality check that has to speak up for each fault."""
 
 
@@ -247,10 +247,11 @@ def _faults(outcomes: Sequence[Outcome]) -> list[str]:
     lines = []
     for fault in FAULTS:
         mine = [o for o in outcomes if o.case.kind == fault]
-        spoke = [o for o in mine if o.checks.get(FAULT_CHECKS[fault]) in ("warning", "refuse") or not o.checks]
+        codes = FAULT_CHECKS[fault]
+        spoke = [o for o in mine if any(o.checks.get(c) in ("warning", "refuse") for c in codes) or not o.checks]
         lines.append(f"fault {fault}: flagged in {len(spoke)} of {len(mine)}")
     healthy = [o for o in outcomes if o.case.kind not in FAULTS]
-    for code in FAULT_CHECKS.values():
+    for code in itertools.chain.from_iterable(FAULT_CHECKS.values()):
         loud = sum(o.checks.get(code) in ("warning", "refuse") for o in healthy)
         lines.append(f"check {code} in {len(healthy)} sound studies: speaks up in {loud}")
     return lines

@@ -73,7 +73,8 @@ def _judge(sequence: Sequence, ratios: Ratios) -> QcCheck:
     values = np.concatenate(list(ratios.by_slice.values()))
     low, median, high = (float(np.percentile(values, q)) for q in (10, 50, 90))
     inverted = sequence.fat_suppression is FatSuppression.INVERSION
-    warn, share = threshold(_CODE, "inversion_warn" if inverted else "spectral_warn"), threshold(_CODE, "share")
+    kind = "inversion" if inverted else "spectral"
+    warn, share = threshold(_CODE, f"{kind}_warn"), threshold(_CODE, f"{kind}_share")
     failed = tuple(sorted(k for k, local in ratios.by_slice.items() if float((local > warn).mean()) > share))
     value = Measurement.of("fat_over_muscle", median, "1", (low, high), "80 % of the places compared")
     if median > threshold(_CODE, "refuse"):
