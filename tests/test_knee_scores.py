@@ -17,6 +17,8 @@ from marrowscope.knowledge.scores import score
 from marrowscope.labelmap import LabelMap
 from marrowscope.lesion.edits import Edit, EditKind
 from marrowscope.lesion.types import LesionKind, LesionObject, Objects, Reference, Verdict
+from marrowscope.report.references import References
+from marrowscope.report.scores import NO_RANGE, score_view
 from marrowscope.scoring import cell_count, moaks_bml, worms_bml
 from marrowscope.scoring.choose import estimate_scores
 from marrowscope.scoring.entered import with_entered_cells
@@ -124,7 +126,9 @@ def test_a_reader_completes_the_sheet_and_the_sum_follows() -> None:
 def test_cells_of_one_centimetre_are_counted_per_slice() -> None:
     grid = EXAM.image
     assert grid.plane == "axial"
-    assert "sagittal" in cell_count.estimate(objects([])).statement
+    elsewhere = cell_count.estimate(objects([]))
+    assert "sagittal" in elsewhere.statement
+    assert score_view(elsewhere, References()).range_text == NO_RANGE, "no range of 0 to 0"
     turned = replace(grid, affine=np.array([[0, 0, 3.0, 0], [1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]]))
     base = objects([(np.s_[16:27, 8:10, 4:6], LesionKind.EDEMA)])
     sagittal = replace(base, exam=replace(base.exam, image=turned))

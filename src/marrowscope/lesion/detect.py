@@ -63,23 +63,18 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Obj
     relative = ((smoothed(exam.image) - cutoff.reference) / cutoff.scale).astype(np.float32)
     searched = anatomy.bones.mask() & ~exam.unusable
     bright = _grown(relative, searched & ~anatomy.uncertain, cutoff)
-    fluid = fluid_brightness(exam, anatomy, reference)
     found = candidates(bright, exam.image, cutoff.reference, anatomy.uncertain)
+    fluid = fluid_brightness(exam, anatomy, reference)
     kept = [(c, kind_of(c, cutoff.reference, fluid)) for c in found]
     if narrow is not None:
-        believed = narrow(bright, relative, reference.median) & _of_edema(kept, bright.shape)
+        believed = narrow(bright, relative, reference.median) & _of_kind(kept, LesionKind.EDEMA, bright.shape)
         parts = candidates(believed, exam.image, cutoff.reference, anatomy.uncertain)
         kept = [*((c, LesionKind.EDEMA) for c in parts), *((c, k) for c, k in kept if k is not LesionKind.EDEMA)]
     near_failure = ndimage.binary_dilation(exam.unusable) if exam.unusable.any() else exam.unusable
     kept = [(c, kind) for c, kind in kept if not _fat(c, t1, cutoff, near_failure)]
     lesions, objects = _objects(exam, kept, cutoff)
-    vessels = np.zeros(exam.image.shape, dtype=bool)
-    for candidate, kind in kept:
-        if kind is None:
-            vessels[candidate.crop.box] |= candidate.crop.mask
-    kept_out = LabelMap.from_masks(
-        exam.image, {"rim": anatomy.uncertain & (relative > cutoff.value), "vessel": vessels}
-    )
+    rim, vessels = anatomy.uncertain & (relative > cutoff.value), _of_kind(kept, None, bright.shape)
+    kept_out = LabelMap.from_masks(exam.image, {"rim": rim, "vessel": vessels})
     evidence = exam.image.with_array(relative)
     check = QcCheck("reference_marrow", Severity.OK if reference.trusted else Severity.WARNING, reference.reason)
     return Objects(
@@ -98,11 +93,13 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Obj
     )
 
 
-def _of_edema(kept: list[tuple[Candidate, LesionKind | None]], shape: tuple[int, ...]) -> BoolArray:
-    """All voxels of edema candidates."""
+def _of_kind(
+    kept: list[tuple[Candidate, LesionKind | None]], wanted: LesionKind | None, shape: tuple[int, ...]
+) -> BoolArray:
+    """All voxels of the candidates of one kind; None = vessels."""
     mask = np.zeros(shape, dtype=bool)
     for candidate, kind in kept:
-        if kind is LesionKind.EDEMA:
+        if kind is wanted:
             mask[candidate.crop.box] |= candidate.crop.mask
     return mask
 

@@ -13,6 +13,9 @@ NO_CELL = "–"
 NOT_GRADED = "n/a"
 ONE_COLUMN = "grade"
 
+NO_RANGE = "not known"
+"""The range of a score that has no cells on this exam, e.g. a count over slices of another plane."""
+
 MOST_CELLS = 100
 """A sheet of more cells lists only what is not 0; ``assessment.json`` and ``measurements.csv`` hold every cell."""
 
@@ -29,7 +32,7 @@ def score_view(score: Score, references: References) -> ScoreView:
     return ScoreView(
         label=score.label,
         total=_total(score),
-        range_text=f"{score.minimum:g}–{score.maximum:g}",
+        range_text=f"{score.minimum:g}–{score.maximum:g}" if score.maximum > score.minimum else NO_RANGE,
         origin="estimated, editable" if score.origin == "estimated" else "entered by a reader",
         statement=score.statement,
         context=tuple(f"{_words(k)}: {v}" for k, v in sorted(score.context.items())),

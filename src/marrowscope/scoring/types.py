@@ -34,7 +34,7 @@ class Score:
         id: id in ``knowledge/data/scores``, e.g. ``sparcc_sij``.
         label: words for a reader.
         total: the sum (or verdict as 0/1), with status.
-        minimum, maximum: attainable range.
+        minimum, maximum: attainable range; the same where the exam has no cells to attain anything in.
         cells: every cell.
         origin: ``estimated`` or ``reader``.
         context: choices that the score's wording leaves open, stored with it (e.g. reference tissue for "intense").
