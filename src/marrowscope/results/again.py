@@ -1,0 +1,131 @@
+"""A results folder written again: after a release, an amended intake, or a comparison. Voxels are kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from marrowscope.assessment import Assessment, ReleaseStatus
+from marrowscope.assessment.impression import impression_of
+from marrowscope.errors import UsageError
+from marrowscope.results.folder import (
+    ASSESSMENT,
+    DETECTION,
+    FHIR,
+    FileWriter,
+    write_assessment,
+    write_folder,
+    write_run,
+    write_text,
+)
+from marrowscope.results.read import Results, read_results
+from marrowscope.results.standards import rewrite_dicom, write_fhir
+
+if TYPE_CHECKING:
+    from marrowscope.report.figures import Figure
+
+
+def rewrite(folder: Path, assessment: Assessment) -> Path:
+    """The same folder for another state of the same result (a release, an amended intake): voxels are kept.
+
+    Every earlier assessment is kept under ``versions/``.
+
+    Args:
+        folder: a results folder. assessment: what it is to say now.
+
+    Raises:
+        ResultsError: the folder cannot be read.
+    """
+    from marrowscope.report.folder import read_figures, report_writers
+
+    old = read_results(folder)
+    source = folder / "dicom" / "source.json"
+    kept = (DETECTION,) if (folder / DETECTION).is_file() else ()
+    also = (FHIR, *kept, *(("dicom",) if source.is_file() else ()))
+    writers: dict[str, FileWriter] = {
+        "kept": lambda out: _keep(folder, out),
+        "assessment": lambda out: write_assessment(out, assessment),
+        **report_writers(assessment, None, also, read_figures(folder)),
+        "fhir": lambda out: write_fhir(out, assessment),
+        "dicom": lambda out: rewrite_dicom(old, out, assessment),
+        "run": lambda out: write_run(out, {k: v for k, v in old.run.items() if k != "files"}),
+    }
+    return write_folder(folder, writers)
+
+
+def release(folder: Path, by: str, at: str) -> Assessment:
+    """Sign a result: from then on its differential, checks, report and leaflet may leave.
+
+    Args:
+        folder: a results folder. by: the clinician's name. at: ISO 8601 time.
+
+    Returns:
+        The released assessment: ``final``, or ``amended`` when it was released before.
+
+    Raises:
+        UsageError: no name. ResultsError: the folder cannot be read.
+    """
+    if not by.strip():
+        raise UsageError("a release without a name", "the name of the clinician who signs", "give --by NAME")
+    was = read_results(folder).assessment
+    status = ReleaseStatus.FINAL if was.status is ReleaseStatus.PRELIMINARY else ReleaseStatus.AMENDED
+    signed = replace(was, status=status, released_by=by.strip(), released_at=at)
+    signed = replace(signed, impression=impression_of(signed))
+    rewrite(folder, signed)
+    return signed
+
+
+def write_comparison(
+    out: Path, current: Results, assessment: Assessment, beside: Mapping[str, Figure], earlier: Results | None = None
+) -> Path:
+    """The current visit's folder with the change in it, and the earlier visit's pictures beside its own.
+
+    Args:
+        out: where. current: the later visit. assessment: its own, with its ``change``.
+        beside: pictures of both visits. earlier: the earlier visit, where it is a results folder.
+    """
+    from marrowscope.report.folder import read_figures, report_writers
+
+    old = read_figures(earlier.folder) if earlier is not None else {}
+    prior = {
+        f"prior_{name}": replace(figure, name=f"prior_{name}", caption=f"Earlier visit: {figure.caption}")
+        for name, figure in old.items()
+        if name == "overview"
+    }
+    change = json.dumps(assessment.change, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    writers: dict[str, FileWriter] = {
+        "masks": lambda folder: _copy_voxels(current.folder, folder),
+        "assessment": lambda folder: write_assessment(folder, assessment),
+        "change": lambda folder: write_text(folder, "change.json", change),
+        **report_writers(assessment, None, (FHIR,), read_figures(current.folder), {**beside, **prior}),
+        "fhir": lambda folder: write_fhir(folder, assessment),
+        "run": lambda folder: write_run(folder, {k: v for k, v in current.run.items() if k != "files"}),
+    }
+    return write_folder(out, writers)
+
+
+def _copy_voxels(source: Path, out: Path) -> None:
+    if (source / "masks").is_dir():
+        shutil.copytree(source / "masks", out / "masks")
+    if (source / DETECTION).is_file():
+        shutil.copyfile(source / DETECTION, out / DETECTION)
+
+
+def _keep(folder: Path, out: Path) -> None:
+    """Masks as they are, and the assessment so far as the newest version."""
+    _copy_voxels(folder, out)
+    keep_versions(folder, out)
+
+
+def keep_versions(folder: Path, out: Path) -> None:
+    """Every earlier assessment, and the one so far as the newest of them."""
+    if (folder / "versions").is_dir():
+        shutil.copytree(folder / "versions", out / "versions")
+    versions = out / "versions"
+    versions.mkdir(exist_ok=True)
+    number = 1 + len(list(versions.glob("*.json")))
+    shutil.copyfile(folder / ASSESSMENT, versions / f"{number:04d}.json")

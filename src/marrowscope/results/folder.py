@@ -1,0 +1,97 @@
+"""How a results folder is put in place: whole or absent, written aside and then renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from marrowscope.assessment import Assessment, to_json
+from marrowscope.errors import UsageError
+
+ASSESSMENT = "assessment.json"
+RUN = "run.json"
+FHIR = "fhir/bundle.json"
+DETECTION = "detection.npz"
+"""What was found before any edit (see ``marrowscope.assessment.detection``)."""
+
+INSPECTION = "inspection.json"
+"""What a refused study leaves instead of an assessment."""
+
+FileWriter = Callable[[Path], None]
+"""Writes one part of the folder below the given directory."""
+
+
+def write_folder(out: Path, writers: Mapping[str, FileWriter], *, replace_existing: bool = True) -> Path:
+    """Run every writer in a temporary folder beside ``out``, then put it in place in one rename.
+
+    Args:
+        out: the folder to make. A results folder already there is replaced; anything else is left alone.
+        writers: part name to the function that writes it.
+        replace_existing: False refuses when ``out`` exists.
+
+    Raises:
+        UsageError: ``out`` exists and is not a results folder.
+    """
+    check_target(out, replace_existing)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        for write in writers.values():
+            write(aside)
+        aside.chmod(0o755)
+        _swap(aside, out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return out
+
+
+def check_target(out: Path, replace_existing: bool = True) -> None:
+    """Whether ``out`` may be written: absent, empty, or a folder of ours.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if not out.exists():
+        return
+    if out.is_dir() and not any(out.iterdir()):
+        return
+    ours = any((out / name).is_file() for name in (ASSESSMENT, INSPECTION))
+    if not ours or not replace_existing:
+        raise UsageError(f"{out.name} exists and is not a results folder", "a new folder name", "choose another -o")
+
+
+def _swap(aside: Path, out: Path) -> None:
+    if out.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
+        out.rename(old / "was")
+        aside.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        aside.rename(out)
+
+
+def write_text(folder: Path, name: str, text: str) -> None:
+    """One UTF-8 file below ``folder``, its parents made, with plain newlines."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_assessment(folder: Path, assessment: Assessment) -> None:
+    """``assessment.json``."""
+    write_text(folder, ASSESSMENT, to_json(assessment))
+
+
+def write_run(folder: Path, run: Mapping[str, Any]) -> None:
+    """``run.json``, with the SHA-256 of every other file of the folder."""
+    files = {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name != RUN
+    }
+    write_text(folder, RUN, json.dumps({**run, "files": files}, indent=2, sort_keys=True) + "\n")
