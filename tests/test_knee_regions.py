@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marrowscope.anatomy.knee import clean, implausible, joint_depth, within
+from marrowscope.anatomy.knee_model import BONES
 from marrowscope.anatomy.knee_regions import subregions
 from marrowscope.anatomy.knee_side import lateral_direction
 from marrowscope.knowledge.scores import score
@@ -135,3 +136,16 @@ def test_what_is_no_knee_is_refused() -> None:
     assert "femur" in implausible({**bones, "femur": np.zeros(grid.shape, bool)}, grid)
     specks = clean(np.zeros(grid.shape, np.uint8), grid.slice_axis)
     assert "femur" in implausible(specks, grid)
+
+
+def test_a_slice_spoilt_by_motion_does_not_cut_a_bone_in_two() -> None:
+    bones, grid = knee("left")
+    label = np.zeros(grid.shape, np.uint8)
+    for number, name in enumerate(BONES, start=1):
+        label[bones[name]] = number
+    axis = grid.slice_axis
+    across = np.flatnonzero(bones["tibia"].any(axis=tuple(a for a in range(3) if a != axis)))
+    spoilt = int(across[len(across) // 2])
+    label[tuple(spoilt if a == axis else slice(None) for a in range(3))] = 0
+    whole = clean(label, axis)
+    assert all(np.array_equal(whole[name], label == n) for n, name in enumerate(BONES, 1) if name != "fibula")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 import marrowscope.simulate as sim
 from marrowscope.cli import run
@@ -67,6 +68,19 @@ def test_lesions_lie_in_their_bone(study: sim.SimulatedStudy) -> None:
     for lesion in study.truth.listed:
         bones = study.truth.bones.array[study.truth.lesions.array == lesion.label]
         assert (bones == BONE_LABELS[lesion.bone]).all()
+
+
+def test_a_lesion_leaves_the_bone_across_the_joint_alone() -> None:
+    """Large, right under the plateau: the femur looks as it does in the same knee without it."""
+    lesion = sim.LesionRequest("medial_tibial_plateau", 7.0)
+    options = replace(OPTIONS, mimics=sim.Mimics(), lesions=(lesion,), noise="low")
+    ill, sound = (sim.knee(SEED, o) for o in (options, replace(options, lesions=())))
+    for with_lesion, without in zip(ill.series, sound.series, strict=True):
+        bones = ill.truth.on_grid(ill.truth.bones, with_lesion.volume).array
+        femur = ndimage.binary_erosion(bones == BONE_LABELS["femur"])
+        change = np.abs(with_lesion.volume.array.astype(float) - without.volume.array)
+        assert change[femur].max() < 0.1 * np.percentile(without.volume.array, 99)
+        assert change[bones == BONE_LABELS["tibia"]].max() > 0.2 * np.percentile(without.volume.array, 99)
 
 
 def test_edema_is_bright_on_fluid_and_dark_on_t1(study: sim.SimulatedStudy) -> None:

@@ -36,6 +36,9 @@ JOINT_REACH_MM = 14.0
 DEPTH_MM = 1.0
 """In-plane step at which depth is worked out: finer tells nothing and costs seconds."""
 
+CROSSING = ("femur", "tibia", "patella")
+"""Bones that cross the midline of the knee."""
+
 SIXES = ndimage.generate_binary_structure(3, 1)
 
 
@@ -87,8 +90,13 @@ def believable_edema(chances: Chances, outlines: Mapping[str, BoolArray], slice_
 
 
 def clean(label: AnyArray, slice_axis: int) -> dict[str, BoolArray]:
-    """The largest connected piece of each bone, holes of each slice filled; the caller leaves out what is too small."""
+    """The largest piece of each bone, holes of each slice filled; the caller leaves out what is too small.
+
+    Pieces of the bones that cross the midline are one where they overlap across up to two slices without the bone:
+    a slice spoilt by motion does not cut a bone in two.
+    """
     flat = np.ones([1 if a == slice_axis else 3 for a in range(3)], dtype=bool)
+    across = np.ones([3 if a == slice_axis else 1 for a in range(3)], dtype=bool)
     outlines = {}
     for number, name in enumerate(BONES, start=1):
         found = np.asarray(label == number)
@@ -96,7 +104,9 @@ def clean(label: AnyArray, slice_axis: int) -> dict[str, BoolArray]:
         if not found.any():
             continue
         box = box_around(found, 1)
-        pieces, _ = ndimage.label(found[box], structure=SIXES)
+        near = ndimage.binary_dilation(found[box], across) if name in CROSSING else found[box]
+        joined, _ = ndimage.label(near, structure=SIXES)
+        pieces = np.where(found[box], joined, 0)
         largest = int(np.bincount(pieces.ravel())[1:].argmax()) + 1
         outlines[name][box] = ndimage.binary_fill_holes(pieces == largest, flat)
     return outlines

@@ -87,8 +87,8 @@ def _method(summary: Summary) -> str:
     series = ", ".join(f"{n} {word('sequence_classes', k)}" for k, n in sorted(summary.classes.items())) or "none"
     return (
         f"Lesions were sized on fat-suppressed fluid-sensitive series ({series}); "
-        f"{'; '.join(sorted(summary.ways)) or 'none'}. Volumes carry the interval of plausible thresholds; scores are "
-        "estimates, not a reader's."
+        f"{'; '.join(sorted(summary.ways)) or 'none'}. Volumes carry an interval, whose basis the tables name; "
+        "scores are estimates, not a reader's."
     )
 
 

@@ -17,17 +17,18 @@ NOT_ASSESSABLE = "not assessable"
 VOLUME, BRIGHTNESS = "edema_volume", "edema_brightness"
 """Measures of the whole exam: cm3, and the edema's brightness over reference marrow weighted by lesion volume."""
 
-THRESHOLDS = "plausible thresholds of both visits"
+BOTH = "intervals of both visits"
 SDC = "smallest detectable change"
 
 
 def volume_of(lesions: Iterable[LesionRecord], code: str = "volume") -> Measurement:
-    """Volume of several lesions together in cm3, 0 for none, with the interval of plausible thresholds."""
+    """Volume of several lesions together in cm3, 0 for none, with the sum of their intervals."""
     volumes = [m for x in lesions if (m := x.measurement("volume")) is not None and m.value is not None]
     value = sum(m.value or 0.0 for m in volumes)
     low = sum(m.low if m.low is not None else m.value or 0.0 for m in volumes)
     high = sum(m.high if m.high is not None else m.value or 0.0 for m in volumes)
-    return Measurement.of(code, value, "cm3", (low, high), "plausible thresholds")
+    basis = "; ".join(sorted({m.interval_basis for m in volumes if m.interval_basis})) or "no lesion"
+    return Measurement.of(code, value, "cm3", (low, high), basis)
 
 
 def brightness_of(lesions: Iterable[LesionRecord], code: str = BRIGHTNESS) -> Measurement:
@@ -98,7 +99,7 @@ def _interval(
 ) -> tuple[tuple[float, float] | None, str]:
     """Interval of a difference: from both visits' own intervals, else from the limit in the measure's unit."""
     if before.low is not None and before.high is not None and after.low is not None and after.high is not None:
-        return (after.low - before.high, after.high - before.low), THRESHOLDS
+        return (after.low - before.high, after.high - before.low), BOTH
     sizes = [x.size for x in limits if x.kind == ABSOLUTE]
     if not sizes or before.value is None or after.value is None:
         return None, ""

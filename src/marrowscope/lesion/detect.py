@@ -15,13 +15,15 @@ from marrowscope.lesion.crop import crops
 from marrowscope.lesion.objects import CONNECTIVITY, Candidate, candidates, confidence, kind_of
 from marrowscope.lesion.reference import find_reference, interior_marrow
 from marrowscope.lesion.settings import setting
-from marrowscope.lesion.types import LesionKind, LesionObject, Objects, Reference
+from marrowscope.lesion.types import THRESHOLD, LesionKind, LesionObject, Objects, Reference
 from marrowscope.measurement import QcCheck, Severity
 from marrowscope.volume import AnyArray, Volume
 
-METHOD = "threshold over reference marrow"
 FLUID_PERCENTILE = 99.5
 """Brightness of free fluid: this percentile of all tissue near the bones (joint fluid, vessels)."""
+
+EDGE_ROUNDS = 3
+"""Rounds in which an object's edge settles; further ones move no voxel of simulated lesions."""
 
 HALF_MUSCLE = 0.5
 """Share of muscle's brightness below which reference marrow is no stable unit (fully suppressed fat)."""
@@ -62,7 +64,7 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Obj
     cutoff = _cutoff(exam, reference)
     relative = ((smoothed(exam.image) - cutoff.reference) / cutoff.scale).astype(np.float32)
     searched = anatomy.bones.mask() & ~exam.unusable
-    bright = _grown(relative, searched & ~anatomy.uncertain, cutoff)
+    bright = _without_fat(_grown(relative, searched & ~anatomy.uncertain, cutoff, exam.image.spacing), relative, t1)
     found = candidates(bright, exam.image, cutoff.reference, anatomy.uncertain)
     fluid = fluid_brightness(exam, anatomy, reference)
     kept = [(c, kind_of(c, cutoff.reference, fluid)) for c in found]
@@ -71,7 +73,8 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Obj
         parts = candidates(believed, exam.image, cutoff.reference, anatomy.uncertain)
         kept = [*((c, LesionKind.EDEMA) for c in parts), *((c, k) for c, k in kept if k is not LesionKind.EDEMA)]
     near_failure = ndimage.binary_dilation(exam.unusable) if exam.unusable.any() else exam.unusable
-    kept = [(c, kind) for c, kind in kept if not _fat(c, t1, cutoff, near_failure)]
+    dim = setting("threshold", "over_muscle") * (reference.muscle or 0.0)
+    kept = [(c, kind) for c, kind in kept if c.plateau >= dim and not _fat(c, t1, cutoff, near_failure)]
     lesions, objects = _objects(exam, kept, cutoff)
     rim, vessels = anatomy.uncertain & (relative > cutoff.value), _of_kind(kept, None, bright.shape)
     kept_out = LabelMap.from_masks(exam.image, {"rim": rim, "vessel": vessels})
@@ -88,7 +91,7 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Obj
         lesions,
         objects,
         kept_out,
-        METHOD,
+        THRESHOLD,
         (check,),
     )
 
@@ -127,7 +130,7 @@ def smoothed(image: Volume) -> AnyArray:
 def _nothing(exam: Exam, anatomy: Anatomy, why: str) -> Objects:
     empty = LabelMap.empty(exam.image)
     check = QcCheck("reference_marrow", Severity.REFUSE, why, "lesions are not assessable")
-    return Objects(exam, anatomy, None, exam.image, np.inf, np.inf, np.inf, empty, (), empty, METHOD, (check,))
+    return Objects(exam, anatomy, None, exam.image, np.inf, np.inf, np.inf, empty, (), empty, THRESHOLD, (check,))
 
 
 def _cutoff(exam: Exam, reference: Reference) -> Cutoff:
@@ -144,18 +147,52 @@ def _class(exam: Exam) -> str:
     return name if name in {"stir", "t2_fs", "dixon_water", "pd_fs"} else "unknown"
 
 
-def _grown(relative: AnyArray, searched: BoolArray, cutoff: Cutoff) -> BoolArray:
-    """Objects with a core above the seed level, each ended half way down its own plateau."""
+def _grown(relative: AnyArray, searched: BoolArray, cutoff: Cutoff, spacing: tuple[float, float, float]) -> BoolArray:
+    """Objects with a core above the seed level, each ended part of the way from the marrow around to its plateau."""
     bright = searched & (relative >= cutoff.value)
     labels, _ = ndimage.label(bright, structure=CONNECTIVITY)
     kept = np.zeros_like(bright)
     smooth = ndimage.uniform_filter(relative, size=3)
-    for crop in crops(labels, margin=0).values():
+    margin = int(np.ceil(setting("threshold", "around_to_mm") / min(spacing)))
+    for crop in crops(labels, margin).values():
         if crop.values(smooth).max() < setting("threshold", "seed_factor") * cutoff.value:
             continue
-        plateau = float(np.percentile(crop.values(relative), 90))
-        level = max(cutoff.value, setting("threshold", "edge_share") * plateau)
-        kept[crop.box] |= crop.mask & (relative[crop.box] >= level)
+        values = relative[crop.box]
+        kept[crop.box] |= crop.mask & (values >= _edge(values, crop.mask, searched[crop.box], cutoff.value, spacing))
+    return kept
+
+
+def _edge(
+    values: AnyArray, mask: BoolArray, searched: BoolArray, cutoff: float, spacing: tuple[float, float, float]
+) -> float:
+    """Relative brightness at which an object ends: found in rounds, as what lies around it depends on where it ends."""
+    plateau, around = float(np.percentile(values[mask], 90)), 0.0
+    near, far = setting("threshold", "around_from_mm"), setting("threshold", "around_to_mm")
+    level = cutoff
+    for _ in range(EDGE_ROUNDS):
+        level = max(cutoff, around + setting("threshold", "edge_share") * (plateau - around))
+        away = ndimage.distance_transform_edt(~(mask & (values >= level)), sampling=spacing)
+        shell = values[searched & (away > near) & (away < far)]
+        around = max(0.0, float(np.median(shell))) if shell.size else 0.0
+    return level
+
+
+def _without_fat(bright: BoolArray, relative: AnyArray, t1: Volume | None) -> BoolArray:
+    """Objects cut down to their strong part where most of the rest is no darker on T1 than marrow.
+
+    A lesion in a part of the bone where suppression is weak otherwise takes the whole part with it.
+    """
+    if t1 is None:
+        return bright
+    labels, _ = ndimage.label(bright, structure=CONNECTIVITY)
+    kept = bright.copy()
+    for crop in crops(labels, margin=0).values():
+        peak = float(np.percentile(crop.values(relative), 98))
+        strong = crop.mask & (relative[crop.box] >= setting("threshold", "edge_share") * peak)
+        rest = crop.mask & ~strong
+        fatty = rest.sum() > strong.sum() and np.median(t1.array[crop.box][rest]) >= setting("threshold", "t1_kept")
+        if fatty:
+            kept[crop.box] &= ~rest
     return kept
 
 

@@ -15,12 +15,14 @@ from marrowscope.labelmap import BoolArray
 from marrowscope.lesion.crop import Crop, crops
 from marrowscope.lesion.objects import CONNECTIVITY
 from marrowscope.lesion.reference import muscle_brightness
-from marrowscope.lesion.types import LesionKind, Objects, Verdict
+from marrowscope.lesion.settings import setting
+from marrowscope.lesion.types import THRESHOLD, LesionKind, Objects, Verdict
 from marrowscope.measurement import Measurement, Severity
 from marrowscope.study import Role
 
 MM3_PER_CM3 = 1000.0
-INTERVAL_BASIS = "plausible thresholds"
+PLAUSIBLE = "plausible thresholds"
+SIMULATED = "9 of 10 simulated lesions of this size"
 GROWTH_VOXELS = 3
 """The lenient threshold may add this many voxels around a lesion: further is another object."""
 
@@ -79,7 +81,7 @@ def lesion_measurements(context: Context, label: int) -> tuple[Measurement, ...]
     mask = context.crops[label]
     exam = objects.exam
     return (
-        _volume(objects, mask),
+        _volume(objects, label, mask),
         _extent(exam, mask),
         *_depth(objects, mask),
         _brightness(objects, mask),
@@ -92,8 +94,19 @@ def lesion_measurements(context: Context, label: int) -> tuple[Measurement, ...]
     )
 
 
-def _volume(objects: Objects, crop: Crop) -> Measurement:
-    """Volume with an interval: voxels left at the strict, or joined at the lenient, plausible threshold."""
+def _volume(objects: Objects, label: int, crop: Crop) -> Measurement:
+    """Volume with an interval: what simulated lesions of this size truly had, where they were found by brightness."""
+    edited = any(o.label == label and o.verdict is Verdict.EDITED for o in objects.objects)
+    if edited or not objects.method.startswith(THRESHOLD):
+        return _between_thresholds(objects, crop)
+    value = crop.voxels * objects.exam.image.voxel_volume_mm3 / MM3_PER_CM3
+    sizes = [s for s in ("middle", "large") if value >= setting("volume_interval", s, "from_cm3")]
+    low, high = (setting("volume_interval", ["small", *sizes][-1], end) for end in ("low", "high"))
+    return Measurement.of("volume", value, "cm3", (low * value, high * value), SIMULATED)
+
+
+def _between_thresholds(objects: Objects, crop: Crop) -> Measurement:
+    """Volume with the voxels left at the strict, or joined at the lenient, plausible threshold."""
     box, mask = crop.box, crop.mask
     evidence = objects.evidence.array[box]
     room = (objects.anatomy.bones.volume.array[box] > 0) & ((evidence >= objects.cutoff_low) | mask)
@@ -103,7 +116,7 @@ def _volume(objects: Objects, crop: Crop) -> Measurement:
     strict = mask & (evidence >= objects.cutoff_high)
     voxel = objects.exam.image.voxel_volume_mm3 / MM3_PER_CM3
     value, low, high = (float(m.sum()) * voxel for m in (mask, strict, lenient))
-    return Measurement.of("volume", value, "cm3", (min(value, low), max(value, high)), INTERVAL_BASIS)
+    return Measurement.of("volume", value, "cm3", (min(value, low), max(value, high)), PLAUSIBLE)
 
 
 def _extent(exam: Exam, mask: Crop) -> Measurement:
@@ -239,13 +252,14 @@ def total_measurements(objects: Objects) -> tuple[Measurement, ...]:
         )
     boxes = crops(objects.lesions.volume.array, GROWTH_VOXELS + 1)
     parts = [
-        _volume(objects, boxes[o.label])
+        _volume(objects, o.label, boxes[o.label])
         for o in objects.objects
         if o.kind is LesionKind.EDEMA and o.verdict is not Verdict.REJECTED
     ]
     value = sum(m.value or 0.0 for m in parts)
     interval = (sum(m.low or 0.0 for m in parts), sum(m.high or 0.0 for m in parts))
+    basis = "; ".join(sorted({m.interval_basis for m in parts})) or PLAUSIBLE
     return (
-        Measurement.of("edema_volume", value, "cm3", interval, INTERVAL_BASIS),
+        Measurement.of("edema_volume", value, "cm3", interval, basis),
         Measurement.of("lesion_count", float(len(parts)), "1"),
     )

@@ -72,6 +72,10 @@ class LesionObject:
         return replace(self, verdict=verdict)
 
 
+THRESHOLD = "threshold over reference marrow"
+"""How the methods that end objects by brightness begin to name themselves."""
+
+
 @dataclass(frozen=True, eq=False)
 class Objects:
     """The result of ``detect``: everything ``conclude`` needs, and all that an edit can change.
@@ -84,7 +88,7 @@ class Objects:
         lesions: label map with codes ``lesion_1``...; label n is ``objects`` entry with label n.
         objects: one entry a label.
         kept_out: vessel, joint_fluid, cyst_like, rim...: what was left out and where.
-        method: ``threshold`` or the model's id.
+        method: :data:`THRESHOLD` and what narrows it, or the model's id.
         qc: checks made by detection.
     """
 

@@ -39,7 +39,7 @@ def course_figure(change: Mapping[str, Any] | None) -> dict[str, Figure]:
     for point, m, visit, n in zip(points, volumes, visits, range(1, len(points) + 1), strict=True):
         _visit(draw, point, m, highest, visit["date"] or f"visit {n}")
     scale = "spaced by date" if by_date else "evenly spaced"
-    caption = f"Edema volume (cm3) over {len(visits)} visits, {scale}, with the interval of plausible thresholds"
+    caption = f"Edema volume (cm3) over {len(visits)} visits, {scale}, with its interval"
     caption += "; dashed: not comparable with the visit before" if not all(v["comparable"] for v in visits) else ""
     return {"change_course": figure_of("change_course", picture, caption)}
 

@@ -46,9 +46,12 @@ class MarrowContents:
         self.shares[tissue] = self.shares.get(tissue, np.float32(0)) + share
 
     def layers(self, tissues: TissueMap, table: TissueTable) -> tuple[Layer, ...]:
-        """The contents as layers over yellow marrow."""
-        marrow = table.label("yellow_marrow")
-        return tuple(tissues.layer(table.label(t), marrow, share, self.bone.box) for t, share in self.shares.items())
+        """The contents as layers over this bone's yellow marrow; a neighbour's that reaches into its box is spared."""
+        marrow, own = table.label("yellow_marrow"), self.bone.marrow > 0
+        return tuple(
+            tissues.layer(table.label(t), marrow, np.where(own, share, np.float32(0)), self.bone.box)
+            for t, share in self.shares.items()
+        )
 
 
 @dataclass(frozen=True)
