@@ -40,8 +40,9 @@ class Cutoff:
     high: float
 
 
-Narrowing = Callable[[BoolArray, AnyArray, float], BoolArray]
-"""(bright marrow, evidence, reference) to where edema is believed: what a site's model adds to the threshold."""
+Narrowing = Callable[[BoolArray, AnyArray, Volume, Reference], BoolArray]
+"""(bright marrow, evidence, the image they came from, reference marrow) to where edema is believed: what a site's model
+adds to the threshold."""
 
 
 def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Objects:
@@ -69,12 +70,11 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Obj
     fluid = fluid_brightness(exam, anatomy, reference)
     kept = [(c, kind_of(c, cutoff.reference, fluid)) for c in found]
     if narrow is not None:
-        believed = narrow(bright, relative, reference.median) & _of_kind(kept, LesionKind.EDEMA, bright.shape)
+        believed = narrow(bright, relative, exam.image, reference) & _of_kind(kept, LesionKind.EDEMA, bright.shape)
         parts = candidates(believed, exam.image, cutoff.reference, anatomy.uncertain)
         kept = [*((c, LesionKind.EDEMA) for c in parts), *((c, k) for c, k in kept if k is not LesionKind.EDEMA)]
     near_failure = ndimage.binary_dilation(exam.unusable) if exam.unusable.any() else exam.unusable
-    dim = setting("threshold", "over_muscle") * (reference.muscle or 0.0)
-    kept = [(c, kind) for c, kind in kept if c.plateau >= dim and not _fat(c, t1, cutoff, near_failure)]
+    kept = [(c, kind) for c, kind in kept if not _fat(c, t1, cutoff, near_failure)]
     lesions, objects = _objects(exam, kept, cutoff)
     rim, vessels = anatomy.uncertain & (relative > cutoff.value), _of_kind(kept, None, bright.shape)
     kept_out = LabelMap.from_masks(exam.image, {"rim": rim, "vessel": vessels})

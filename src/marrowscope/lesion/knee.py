@@ -20,7 +20,7 @@ from marrowscope.labelmap import BoolArray, LabelMap, box_around
 from marrowscope.lesion import detect as threshold
 from marrowscope.lesion.objects import CONNECTIVITY, candidates
 from marrowscope.lesion.settings import setting
-from marrowscope.lesion.types import LesionKind, LesionObject, Objects
+from marrowscope.lesion.types import LesionKind, LesionObject, Objects, Reference
 from marrowscope.volume import AnyArray, Volume
 
 SMALL_BONES = ("patella", "fibula")
@@ -33,10 +33,11 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
     if chance is None:
         return threshold.detect(exam, anatomy)
 
-    def believed(bright: BoolArray, evidence: AnyArray, reference: float) -> BoolArray:
+    def believed(bright: BoolArray, evidence: AnyArray, image: Volume, reference: Reference) -> BoolArray:
         inner = deep(anatomy)
-        found = seeds(exam, anatomy, inner, evidence, chance.array, reference)
-        return reach(carried(found, bright & inner, evidence, anatomy.bones.volume), exam.image.spacing)
+        found = seeds(exam, anatomy, inner, evidence, chance.array, reference.median)
+        near = reach(carried(found, bright & inner, evidence, anatomy.bones.volume), exam.image.spacing)
+        return near & ~red_marrow(bright & near, image, chance.array, reference)
 
     rules = threshold.detect(exam, anatomy, believed)
     if rules.reference is None:
@@ -72,6 +73,17 @@ def seeds(
     found = np.zeros(marked.shape, dtype=bool)
     for candidate in candidates(marked, exam.image, reference, anatomy.uncertain):
         if candidate.crop.values(sure).any():
+            found[candidate.crop.box] |= candidate.crop.mask
+    return found
+
+
+def red_marrow(bright: BoolArray, image: Volume, chance: AnyArray, reference: Reference) -> BoolArray:
+    """Objects of ``bright`` dimmer than muscle, unless the model is sure of them; none where muscle is not known."""
+    found = np.zeros(bright.shape, dtype=bool)
+    dim = setting("knee", "over_muscle") * (reference.muscle or 0.0)
+    for candidate in candidates(bright, image, reference.median, found):
+        sure = float(candidate.crop.values(chance).mean()) >= setting("knee", "sure_though_dim")
+        if candidate.plateau < dim and not sure:
             found[candidate.crop.box] |= candidate.crop.mask
     return found
 
