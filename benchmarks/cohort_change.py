@@ -18,6 +18,7 @@ import argparse
 import csv
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -251,9 +252,13 @@ def retest(work: Path) -> int:
     return 0
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """See the module's text."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks cohort_change")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks cohort_change",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("step", choices=("simulate", "judge", "retest"))
     parser.add_argument("work", type=Path)
     parser.add_argument("--subjects", type=int, default=60)

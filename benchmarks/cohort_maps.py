@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,9 +82,13 @@ def write_visit(path: Path, visit: int, work: Path, other_marrow: bool = False) 
     (work / "truth" / f"{name}.json").write_text(json.dumps(truth), encoding="utf-8")
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """See the module's text."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks cohort_maps")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks cohort_maps",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("work", type=Path)
     parser.add_argument("--only", nargs="*", default=[])

@@ -9,6 +9,7 @@ after its second study and is started again. Tables and every study's files are 
 
 from __future__ import annotations
 
+import argparse
 import csv
 import hashlib
 import json
@@ -29,9 +30,17 @@ START_SECONDS = 120
 MEMORY = "3GiB"
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """See the module's text; 0 when all agree."""
-    manifest, work = Path(arguments[0]), Path(arguments[1])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks cohort_same",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("work", type=Path)
+    given = parser.parse_args(arguments)
+    manifest, work = given.manifest, given.work
     runs = {name: work / name for name in ("one", "two", "by_hand", "killed")}
     _cohort(manifest, runs["one"], "--workers", "1")
     _cohort(manifest, runs["two"], "--workers", "2")

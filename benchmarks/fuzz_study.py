@@ -1,6 +1,6 @@
 """Mutated DICOM and NIfTI files against the reader: no traceback, no hang, no memory over its bound.
 
-    python benchmarks/fuzz_study.py --files 20000 --seconds 900
+    python -m benchmarks fuzz_study --files 20000 --seconds 900
 
 Each round mutates the files of a small study (headers, lengths, bytes, truncations, splices) and reads the folder in
 a child process that is killed when it takes too long. Anything but a Study or a deliberate error is a failure, and
@@ -16,11 +16,11 @@ import random
 import resource
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,8 @@ import nibabel
 import numpy as np
 from pydicom.encaps import encapsulate
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
-
-from study_files import encoded, instance, truth  # noqa: E402
+from benchmarks import ROOT
+from study_files import encoded, instance, truth
 
 SYNTAXES = ("", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.1.99")
 ARCHIVED = {"htj2k_lossless": "1.2.840.10008.1.2.4.201", "jpeg_lossless_sv6": "1.2.840.10008.1.2.4.57",
@@ -190,15 +188,19 @@ def run(jobs: list[Path]) -> list[tuple[Path, str, int, float]]:
     return done + (run(rest) if rest else [])
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Fuzz until enough files were read or the time is up; exit 1 on any failure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks fuzz_study",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--files", type=int, default=20_000)
     parser.add_argument("--seconds", type=float, default=900)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--keep", type=Path, default=Path("fuzz_failures"))
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     rng = random.Random(options.seed)
     good = seeds(options.shared if (options.shared / "data" / "dicom").is_dir() else None)
     whole = stacks()

@@ -1,6 +1,6 @@
 """Run the whole chain on the real clinical knee exams: outlines, lesions, flags, pictures.
 
-    python benchmarks/knee_clinical.py DATA/knee_clinical OUT
+    python -m benchmarks knee_clinical DATA/knee_clinical OUT
 
 OUT (outside the repository: the images may not be passed on) receives one folder an exam with bones and lesions as
 NIfTI on the stated spacing and a picture of every slice, and ``summary.json``. Bone overlap with the outlines drawn by
@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel
 import numpy as np
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import knee_clinical_data as clinical
 from marrowscope.anatomy.knee import clean
 from marrowscope.anatomy.knee_model import BONES, OUTLINES, look
@@ -116,20 +115,25 @@ def run(folder: Path, exam: str, out: Path) -> dict:
     }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks knee_clinical",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--exams", nargs="*", default=clinical.EXAMS)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     args.out.mkdir(parents=True, exist_ok=True)
     results = {}
     for exam in args.exams:
         results[exam] = run(args.data, exam, args.out)
         print(exam, json.dumps(results[exam]), flush=True)
     (args.out / "summary.json").write_text(json.dumps(results, indent=2) + "\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -71,7 +71,11 @@ def change_of(folder: Path) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the subjects and print one line each."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks knee_visits", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks knee_visits",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--work", type=Path, default=Path("runs/knee_visits"), help="studies and results are kept here")
     parser.add_argument("--subjects", type=int, default=len(SUBJECTS))
     options = parser.parse_args(arguments)

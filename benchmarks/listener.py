@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,9 +23,11 @@ SLICES, REAL_SLICES = 3, 12
 """Slices of a series, for the stand-in and for the real assessment."""
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked, print a line of JSON each."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks listener", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks listener", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--studies", type=int, default=20)
     parser.add_argument("--burst", type=int, default=0)

@@ -1,8 +1,8 @@
 """How fast a whole study is read and judged, and what the pixel checks say of every exam at hand.
 
-python -m benchmarks.reading            speed and memory: 500 slices in 20 series, in a process of its own
-python -m benchmarks.reading --quality  quality checks over the development data, one row an exam
-python -m benchmarks.reading --faults 8 detection and false alarms on simulated knees, 8 seeds with each fault
+python -m benchmarks reading            speed and memory: 500 slices in 20 series, in a process of its own
+python -m benchmarks reading --quality  quality checks over the development data, one row an exam
+python -m benchmarks reading --faults 8 detection and false alarms on simulated knees, 8 seeds with each fault
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+from benchmarks import ROOT
 
 SERIES, SLICES, SIDE = 20, 25, 320
 ROLES = ("STIR", "T1", "T2")
@@ -108,14 +108,16 @@ def faults(seeds: int, first: int = 1000) -> None:
         print(f"{name:24}", ", ".join(f"{code} {count}" for code, count in sorted(row.items())))
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure speed, or print the quality table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks reading", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quality", action="store_true")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--faults", type=int, default=0, metavar="SEEDS")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.faults:
         faults(options.faults)
     elif options.quality:

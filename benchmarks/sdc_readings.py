@@ -7,6 +7,7 @@ on every reading too, in marrowscope's own quadrants (finds the bones of each ca
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +44,13 @@ def within(differences: np.ndarray) -> float:
     return float(np.sqrt((differences**2).mean() / 2))
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """See the module's text."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks sdc_readings")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks sdc_readings",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("--scores", action="store_true")
     given = parser.parse_args(arguments)

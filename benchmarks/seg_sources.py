@@ -11,19 +11,21 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
-
 FOLDERS = ("vendors/*", "transfer_syntaxes/*", "irregular/*/*", "enhanced_knee", "pelvis_study")
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Write and judge; 1 when any judge disagrees."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks seg_sources", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks seg_sources",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("folder", type=Path)
     root = parser.parse_args(arguments).folder
     print("| source | plane | grid | segments | dciodvfy errors | voxels, dcmqi | voxels, DCMTK |")

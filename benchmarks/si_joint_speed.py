@@ -10,7 +10,7 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,16 @@ def timed(run: Callable[[], Any]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - processor
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run and print medians and the ratio as JSON."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks si_joint_speed",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("case", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args(arguments)
     import torch
 
     from marrowscope.anatomy.si_joint import segment
@@ -64,10 +72,6 @@ def main(arguments: list[str]) -> int:
     from marrowscope.inference.session import thread_count
     from marrowscope.lesion.si_joint import probabilities
 
-    parser = argparse.ArgumentParser()
-    parser.add_argument("case", type=Path)
-    parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args(arguments)
     torch.set_num_threads(thread_count())
     exam = prepare(load_case(given.case).study(), "si_joint")
     nets = [yardstick() for _ in range(3)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from collections.abc import Sequence as Many
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -303,9 +304,11 @@ def picture(study: Study, masks: tuple[Bool, Bool], path: Path) -> None:
     Image.fromarray(np.vstack([np.hstack(rows[n : n + 2]) for n in range(0, len(rows), 2)])).save(path)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Many[str] | None = None) -> int:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks si_normal", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("atlas", type=Path)
     parser.add_argument("--count", type=int, default=12)
     parser.add_argument("--contrast", choices=tuple(CONTRASTS), default="usual")

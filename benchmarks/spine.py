@@ -296,7 +296,9 @@ def write_rows(outcomes: Sequence[Outcome], path: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark and print its table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks spine", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks spine", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--work", type=Path, default=Path("runs/spine"), help="studies and results are kept here")
     parser.add_argument("--tuning", action="store_true", help="other seeds, for whoever sets a threshold")
     parser.add_argument("--bones", choices=("auto", "truth"), default="auto", help="truth = the detector alone")

@@ -1,6 +1,6 @@
 """The reading room under load: 20 readers while a study is assessed; a 2 GB upload and a zip bomb by memory.
 
-    python benchmarks/web_load.py [--readers 20] [--rounds 5]
+    python -m benchmarks web_load [--readers 20] [--rounds 5]
 
 Starts its own server on a free loopback port with an empty data folder; prints medians in ms and MB above idle.
 """
@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx2 as httpx
@@ -124,12 +124,14 @@ def read(base: str, headers: dict[str, str], study: str, rounds: int, times: lis
                 times.append(1000 * (time.perf_counter() - began))
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run it."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks web_load", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--readers", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     from marrowscope.commands.simulate import simulate_to
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -165,7 +167,8 @@ def main() -> None:
         finally:
             process.terminate()
             process.wait(30)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -1,6 +1,6 @@
 """Seconds to the first image, to every pane and from an edit to its numbers, in a real browser on loopback.
 
-    python -m benchmarks.web_viewer STUDY [--site si_joint] [--rounds 5]
+    python -m benchmarks web_viewer STUDY [--site si_joint] [--rounds 5]
 
 Drops STUDY (a folder or archive) into a server of its own and opens the viewer again and again in headless Chromium,
 each time from an empty cache, then edits. Graphics run in software there: a reader's machine is faster.
@@ -14,37 +14,30 @@ import re
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import sync_playwright
 
 from benchmarks.web_load import start
-
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from chromium import FLAGS, PATH
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run it."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks web_viewer",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("study", type=Path)
     parser.add_argument("--site", default="")
     parser.add_argument("--rounds", type=int, default=5)
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as play:
         process, base, token = start(Path(scratch) / "data")
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = play.chromium.launch(executable_path=PATH, args=FLAGS)
         try:
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.set_default_timeout(300_000)
@@ -58,6 +51,7 @@ def main() -> None:
     for name, seconds in (("first image", first), ("every pane", every), ("edit to numbers", edits)):
         print(f"{name}: median {statistics.median(seconds):.2f} s ({min(seconds):.2f}-{max(seconds):.2f})")
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    return 0
 
 
 def drop(page: Any, address: str, study: Path, site: str) -> str:
@@ -94,4 +88,4 @@ def edit(page: Any, key: str) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

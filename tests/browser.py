@@ -18,21 +18,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Error, sync_playwright
 
+from chromium import FLAGS, PATH
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 BUNDLE = CHECKOUT / "src" / "marrowscope" / "web" / "static" / "bundle" / "viewer.js"
 AXE = CHECKOUT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SECONDS = 300_000
 """Milliseconds anything may take: a test machine may be busy."""
 
@@ -78,7 +68,7 @@ def serving(data: Path, port: int, *more: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def page() -> Iterator[Any]:
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = play.chromium.launch(executable_path=PATH, args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 800}, bypass_csp=False)
         page.set_default_timeout(SECONDS)
         page.complaints = []

@@ -19,11 +19,12 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
 
+from enhanced_files import enhanced, item
 from marrowscope.errors import StudyError, UsageError
 from marrowscope.study import read_study
 from marrowscope.study.deidentify import Deidentification, deidentify_study
 from marrowscope.study.scrub import Report, deidentified
-from study_files import ROOT, affine, instance, save, series, truth
+from study_files import ROOT, affine, encoded, instance, save, series, truth
 
 KEY = Deidentification(b"secret")
 NAMES = ("Muster", "ERIKA", "Dr Wichtig", "Klinik am See", "Frau Geheim")
@@ -305,6 +306,58 @@ def test_a_copy_is_no_worse_an_mr_image_than_its_original(tmp_path: Path) -> Non
         return {line for line in lines if line.startswith("Error")}
 
     assert errors(sorted(out.rglob("*.dcm"))[0]) <= errors(sorted(source.iterdir())[0])
+
+
+MOMENT, DAY, HOUR = "19600203101500", "19600203", "101500"
+
+
+def dated(group: Dataset, k: int, t: int) -> None:
+    """A frame with moments wherever an enhanced object has them, and in vendors' own groups, one inside another."""
+    content = group.FrameContentSequence[0]
+    content.FrameAcquisitionDateTime = content.FrameReferenceDateTime = MOMENT
+    content.FrameAcquisitionDuration = 12.5
+    content.FrameComments = f"Frau Geheim {DAY}"
+    inner = Dataset()
+    inner.ContentDate, inner.AcquisitionDateTime, inner.PatientName = DAY, MOMENT, "Muster^ERIKA"
+    private = Dataset()
+    private.StudyDate = private.SeriesDate = DAY
+    for holder, held in ((private, inner), (group, private)):
+        holder.private_block(0x2005, "Philips MR Imaging DD 005", create=True).add_new(0x0F, "SQ", [held])
+    group.MRTimingAndRelatedParametersSequence = item(RepetitionTime=3500.0, ContentTime=HOUR, InstanceCreationDate=DAY)
+
+
+@pytest.mark.parametrize("options", [frozenset(), frozenset({"shifted_dates"})])
+def test_no_moment_of_an_enhanced_object_survives(options: frozenset[str], tmp_path: Path) -> None:
+    ds = enhanced(
+        [truth()], [(k, 0) for k in range(7)], per_frame=dated, Manufacturer="Philips", EchoPulseSequence="SPIN"
+    )
+    ds.ContentDate = ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = ds.InstanceCreationDate = DAY
+    ds.ContentTime = ds.StudyTime = HOUR
+    ds.AcquisitionDateTime = ds.StartAcquisitionDateTime = MOMENT
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "0").write_bytes(encoded(ds))
+    out = copy_of(tmp_path / "in", tmp_path / "out", Deidentification(b"k", options))
+    (path,) = out.rglob("*.dcm")
+    raw = path.read_bytes()
+    assert DAY.encode() not in raw and b"Geheim" not in raw and b"ERIKA" not in raw
+    clean = dcmread(path)
+    frames = clean.PerFrameFunctionalGroupsSequence
+    moments = {(f.FrameContentSequence[0].FrameAcquisitionDateTime, clean.AcquisitionDateTime) for f in frames}
+    ((frame, whole),) = moments  # what the object must have is there, and stands for no moment, or for a shifted one
+    assert frame == whole
+    assert (frame[8:] == HOUR and frame[:8] == clean.ContentDate) if options else frame == "19000101000000"
+    assert not any(element.tag.is_private for f in frames for element in f.iterall())
+    assert frames[0].FrameContentSequence[0].FrameAcquisitionDuration == 12.5
+    copy = read_study(out)
+    assert np.array_equal(copy.series[0].volume.array, truth())
+    assert copy.study_date == (
+        f"{clean.StudyDate[:4]}-{clean.StudyDate[4:6]}-{clean.StudyDate[6:]}" if options else None
+    )
+
+
+def test_a_number_that_is_zero_stays_zero() -> None:
+    clean = deidentified(instance(truth(), 0, RescaleIntercept=0, RescaleSlope=1, TriggerTime=0), KEY, Report())
+    assert (clean.RescaleIntercept, clean.TriggerTime) == (0, 0)
 
 
 TABLE = Path(__file__).parent / "data" / "ps3_15_e1_1.csv"

@@ -128,6 +128,7 @@ def test_a_hostile_file_is_refused_and_the_rest_is_read(name: str, tmp_path: Pat
         ({"Modality": "PT"}, "not_mr_or_ct"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "mosaic"),
         ({"NumberOfFrames": 5}, "multiframe_without_geometry"),
+        ({"RescaleSlope": 0, "RescaleIntercept": 3}, "bad_rescale"),
     ],
 )
 def test_a_series_that_cannot_be_a_volume_says_why(change: dict[str, object], code: str, tmp_path: Path) -> None:
@@ -261,6 +262,70 @@ def test_damaged_nifti_is_refused(damage: str, tmp_path: Path) -> None:
         read_study(tmp_path, series={"fluid": path})
     study = read_study(tmp_path)
     assert study.series == () and len(study.refusals) == 1
+
+
+def nifti(path: Path, array: np.ndarray, *, qform: np.ndarray | None = None, coded: int = 1, slope: float = 0) -> Path:
+    """A NIfTI image whose sform says 0.5 x 0.5 x 3 mm."""
+    image = nibabel.Nifti1Image(array, np.diag([0.5, 0.5, 3, 1]))
+    image.set_sform(np.diag([0.5, 0.5, 3, 1]), coded)
+    image.set_qform(qform, int(qform is not None))
+    nibabel.save(image, path)
+    if slope:
+        raw = bytearray(path.read_bytes())
+        struct.pack_into("<2f", raw, 112, slope, 5.0)
+        path.write_bytes(raw)
+    return path
+
+
+def test_nifti_values_are_scaled_as_the_header_says(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 500, (20, 20, 8)).astype(np.int16)
+    for name, slope, expected in (("plain", 0, array), ("scaled", 2.0, array * 2.0 + 5), ("nan", np.nan, array)):
+        path = nifti(tmp_path / f"stir_{name}.nii", array, slope=slope)
+        assert np.allclose(read_study(path).series[0].volume.array, expected), name
+
+
+def test_where_a_nifti_header_contradicts_itself_is_said_or_refused(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 500, (20, 20, 8)).astype(np.int16)
+    moved, mirrored = np.diag([0.5, 0.5, 3, 1.0]), np.diag([-0.5, 0.5, 3, 1.0])
+    moved[0, 3], mirrored[0, 3] = 30, 9.5
+
+    def read(**facts: object) -> tuple[list[str], list[str]]:
+        study = read_study(nifti(tmp_path / "stir.nii", array, **facts))  # type: ignore[arg-type]
+        return [r.code for s in study.series for r in s.reasons][1:], [r.code for r in study.refusals]
+
+    assert read(qform=np.diag([0.5, 0.5, 3, 1.0])) == ([], [])
+    assert read(qform=moved) == (["sform_taken"], [])
+    assert read(qform=mirrored) == ([], ["sform_qform_conflict"])
+    assert read(coded=0) == (["place_assumed"], [])
+
+
+def test_a_folder_without_files_and_what_may_not_be_read_are_clear_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty" / "more").mkdir(parents=True)
+    with pytest.raises(StudyError, match="without any file"):
+        read_study(tmp_path / "empty")
+    whole_study(tmp_path / "study")
+    (tmp_path / "study" / "closed").mkdir()
+    (tmp_path / "locked").write_bytes(b"PK")
+    scan, opened = os.scandir, Path.open
+
+    def closed_scan(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    def closed_open(self: Path, *args: object, **facts: object) -> object:
+        if self.name in ("locked", "3"):
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, *args, **facts)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "scandir", closed_scan)
+    monkeypatch.setattr(Path, "open", closed_open)
+    codes = [(r.code, r.count) for r in read_study(tmp_path / "study").refusals]
+    assert codes == [("unreadable", 1), ("unreadable", 1), ("missing_slices", 6)]
+    with pytest.raises(StudyError, match="cannot be opened"):
+        read_study(tmp_path / "locked")
 
 
 def blank_j2k(rows: int, columns: int) -> list[bytes]:

@@ -33,7 +33,7 @@ CORONAL_RAS = ((IN_PLANE_MM, 0.0, 0.0), (0.0, 0.0, -BETWEEN_MM), (0.0, -IN_PLANE
 SAGITTAL_LPS = np.array([[0, 0, 3.5, 0], [0.55, 0, 0, 0], [0, -0.55, 0, 0], [0, 0, 0, 1.0]])
 KNEES = ("0001", "0002", "0004", "0005", "0006", "0009", "1122", "1125", "1130", "1133", "1138", "1140")
 POOR_SUPPRESSION, METAL = {"0005", "1140"}, {"1138"}
-STIRS = ("1007", "1013", "2015")  # benchmarks/reading.py runs all of them
+STIRS = ("1007", "1013", "2015")  # python -m benchmarks reading --quality runs all of them
 FLAGGED = (Severity.WARNING, Severity.REFUSE)
 
 

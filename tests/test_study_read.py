@@ -295,6 +295,14 @@ def test_two_patients_in_one_folder_are_never_mixed(tmp_path: Path) -> None:
     assert [(r.code, r.count) for r in study.refusals] == [("another_study", 5)]
 
 
+def test_two_patients_under_one_study_uid_are_not_mixed_either(tmp_path: Path) -> None:
+    other = series(truth(seed=1), series=2, PatientID="ID000001")[:5]
+    unnamed = series(truth(seed=2), series=3, PatientID="")
+    study = read_study(save([*series(truth()), *other, *unnamed], tmp_path))
+    assert [s.number for s in study.series] == [1, 3]
+    assert [(r.code, r.count) for r in study.refusals] == [("another_patient", 5)]
+
+
 def test_names_of_patients_are_blotted_out_of_what_is_shown(tmp_path: Path) -> None:
     slices = series(truth(), SeriesDescription="t2 fs Muster knee left")
     save(slices, tmp_path / "MUSTER_ERIKA")

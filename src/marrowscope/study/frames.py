@@ -176,10 +176,12 @@ def frame_at(dicom: DicomFile, header: Header, index: int, of: int | None) -> Fr
     """Frame ``index`` of ``of``, its facts looked up in ``header`` (functional groups first, then the instance).
 
     Raises:
-        RefusedInputError: no position, orientation or pixel spacing.
+        RefusedInputError: no position, orientation or pixel spacing, or a rescale slope of 0.
     """
     orientation, position, spacing = _placement(header)
     slope, intercept = header.number("RescaleSlope"), header.number("RescaleIntercept")
+    if slope == 0:
+        raise RefusedInputError("bad_rescale", "a rescale slope of 0, which makes every pixel alike", "another slope")
     echo = header.number("EffectiveEchoTime")
     inversion = header.number("InversionTimes")
     temporal = header.integer("TemporalPositionIndex")

@@ -62,12 +62,22 @@ def find_inputs(path: Path, scratch: Path) -> Inputs:
         StudyError: the path does not exist or cannot be opened.
         LimitExceededError: more files than :data:`limits.MAX_FILES`, or an archive over its bounds.
     """
-    if not path.exists():
-        raise StudyError(f"no file or folder named {path.name!r}", "a study folder, a zip of one, or image files")
-    if path.is_dir():
-        return _collect(_walk(path))
-    if _is_zip(path):
-        return _collect(_unpack(path, scratch))
+    try:
+        if not path.exists():
+            raise StudyError(f"no file or folder named {path.name!r}", "a study folder, a zip of one, or image files")
+        if path.is_dir():
+            found = _collect(_walk(path))
+            if not found.files and not found.refusals:
+                raise StudyError(
+                    "a folder without any file", "a study folder", "point at the folder that holds the images"
+                )
+            return found
+        if _is_zip(path):
+            return _collect(_unpack(path, scratch))
+    except PermissionError as error:
+        raise StudyError(
+            f"{path.name!r} cannot be opened ({error.strerror})", "a study that may be read", "ask for leave to read it"
+        ) from error
     return _collect(iter([_regular(path, path.name)]))
 
 
@@ -87,7 +97,8 @@ def _collect(found: Iterator[InputFile | Refusal]) -> Inputs:
 
 
 def _walk(root: Path) -> Iterator[InputFile | Refusal]:
-    for seen, (folder, folders, names) in enumerate(os.walk(root, followlinks=False)):
+    closed: list[OSError] = []
+    for seen, (folder, folders, names) in enumerate(os.walk(root, onerror=closed.append, followlinks=False)):
         if seen > limits.MAX_FILES:
             raise LimitExceededError(
                 f"more than {limits.MAX_FILES} folders", "the folder of one study", "point at one study's folder"
@@ -102,6 +113,10 @@ def _walk(root: Path) -> Iterator[InputFile | Refusal]:
                 yield _link(name)
         for name in sorted(names):
             yield _regular(Path(folder) / name, (relative / name).as_posix())
+    for error in closed:
+        yield Refusal(
+            _shown(Path(error.filename).name), "unreadable", f"a folder that cannot be opened ({error.strerror})"
+        )
 
 
 def _link(name: str) -> Refusal:

@@ -8,7 +8,7 @@ import mmap
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator, MutableSequence, Sequence
+from collections.abc import Iterator, Mapping, MutableSequence, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,7 +54,11 @@ PRIVATE_KEPT: Final = frozenset(
 )
 """Private attributes looked up: b-values of Siemens, Philips and GE, GE's complex component, Philips' SPIR."""
 
-_PRIVATE_CREATORS: Final = frozenset((group, 0x0010) for group, _ in PRIVATE_KEPT)
+_PRIVATE_HELD: Final = PRIVATE_KEPT | {(group, 0x0010) for group, _ in PRIVATE_KEPT}
+"""The same and their creators' names."""
+
+_TEXT_LIKE: Final[Mapping[str, type]] = {"DS": float, "IS": int, "CS": str, "UI": str}
+"""VRs whose values are plain ASCII (PS3.5 table 6.2-1), and what each becomes."""
 
 _LONGEST_KEPT: Final = 4096
 _PREAMBLE: Final = 128
@@ -246,7 +250,7 @@ def read_header(file: InputFile) -> DicomFile:
 
 def _kept_bytes(dataset: Dataset, header_bytes: int) -> int:
     """Bytes that stay in memory with a slimmed header: its raw values, or all of it where sequences were parsed."""
-    held = [dataset.get_item(tag).value for tag in dataset.keys()]  # noqa: SIM118 - iterating would parse every value
+    held = [element.value for element in dataset.values()]  # as they lie there: iterating would parse every value
     values = sum(len(value) for value in held if isinstance(value, bytes))
     parsed = any(isinstance(value, MutableSequence) for value in held)
     return max(values, header_bytes if parsed else 0)
@@ -277,11 +281,10 @@ class HeaderBudget:
 
 def _slim(dataset: Dataset) -> None:
     """Drop what is never looked up (vendors' private blobs), so that ten thousand headers fit in memory."""
-    for tag in list(dataset.keys()):
-        raw = dataset.get_item(tag)
+    for tag, raw in list(dataset.items()):
         length = getattr(raw, "length", 0) or 0
-        private = tag.is_private and (tag.group, tag.element) not in PRIVATE_KEPT | _PRIVATE_CREATORS
-        if private or (length > _LONGEST_KEPT and getattr(raw, "VR", None) != "SQ"):
+        private = tag.is_private and (tag.group, tag.element) not in _PRIVATE_HELD
+        if private or (length > _LONGEST_KEPT and raw.VR != "SQ"):
             del dataset[tag]
 
 
@@ -298,10 +301,12 @@ class Header:
         """The first non-empty value of a keyword or (group, element), None when there is none."""
         tag = tag_of(key)
         for dataset in self._chain:
+            if tag not in dataset:
+                continue
             try:
-                if tag not in dataset:
-                    continue
-                value = dataset[tag].value
+                value = _simple(dataset.get_item(tag))
+                if value is None:
+                    value = dataset[tag].value
             except PARSE_ERRORS:
                 continue
             if value is not None and not (isinstance(value, (str, bytes, Sequence)) and len(value) == 0):
@@ -356,6 +361,24 @@ class Header:
         """The first number of an attribute, as an integer."""
         number = self.number(key)
         return None if number is None else int(number)
+
+
+def _simple(element: Any) -> Any:
+    """The value of a short element still in bytes, of the commonest VRs; None leaves it to pydicom (slower)."""
+    raw = element.value
+    if not isinstance(raw, bytes) or not raw:
+        return None
+    if element.VR == "US":
+        numbers = struct.unpack(f"{'<' if element.is_little_endian else '>'}{len(raw) // 2}H", raw)
+        return numbers[0] if len(numbers) == 1 else numbers
+    if element.VR not in _TEXT_LIKE:
+        return None
+    parts = raw.decode("latin-1").rstrip(" \0").split("\\")
+    try:
+        values = [_TEXT_LIKE[element.VR](part) for part in parts]
+    except ValueError:
+        return None
+    return values[0] if len(values) == 1 else values
 
 
 def _text(value: object) -> str:

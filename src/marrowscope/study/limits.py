@@ -1,6 +1,7 @@
 """Every bound of the reader, in one place. A study is input from strangers: nothing is unbounded.
 
-Together they keep peak memory under 300 MB above idle for any hostile file (benchmarks/fuzz_study.py measures it).
+Together they keep peak memory under 300 MB above idle for any hostile file
+(``python -m benchmarks fuzz_study`` measures it).
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@ import hashlib
 import math
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +38,9 @@ from marrowscope.study.words import meanings
 from marrowscope.volume import AnyArray, Volume, ras_to_lps
 
 _SUFFIXES: Final = (".nii", ".nii.gz")
+_SAME_PLACE_MM: Final = 0.5
+"""How far sform and qform may differ: a qform is a rounded quaternion."""
+
 _HEADER_BYTES: Final = 348
 _MAGIC_AT: Final = 344
 _CLASS_OF_ROLE: Final = {
@@ -99,13 +103,14 @@ def _read_series(key: str, path: Path, number: int, guess: bool, sidecar: Sideca
     if sidecar is not None:
         sequence, decision = sidecar.sequence, _with_sidecar(decision, sidecar, guess)
     volume, source = read_nifti(path)
+    placed = _placed(source, volume)
     return Series(
         uid=name if guess else f"{key}:{name}",
         number=number,
         description=name,
         role=decision.role,
         sequence_class=decision.sequence_class,
-        reasons=decision.reasons,
+        reasons=(*decision.reasons, *placed),
         sequence=sequence,
         volume=volume,
         source=source,
@@ -217,6 +222,38 @@ def read_nifti(path: Path) -> tuple[Volume, NiftiSource]:
     return volume, NiftiSource(path, affine, image.header.copy())
 
 
+def _placed(source: NiftiSource, volume: Volume) -> tuple[Reason, ...]:
+    """What is to be said of where the header places the image: nothing when sform and qform agree.
+
+    Raises:
+        RefusedInputError: they mirror one another, so that left and right cannot be told.
+    """
+    if not int(source.header["sform_code"]) and not int(source.header["qform_code"]):
+        return (Reason("place_assumed", "neither sform nor qform: orientation and place are assumed"),)
+    sform, qform = _stated(source.header.get_sform), _stated(source.header.get_qform)
+    if sform is None or qform is None:
+        return ()
+    corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in volume.shape))])
+    apart = float(np.abs(corners @ (sform - qform).T).max())
+    if apart <= _SAME_PLACE_MM:
+        return ()
+    if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0:
+        raise RefusedInputError(
+            "sform_qform_conflict", "an sform and a qform that mirror one another: left and right cannot be told",
+            "one place", "convert it again from DICOM, or set both alike",
+        )  # fmt: skip
+    return (Reason("sform_taken", f"sform and qform are up to {apart:.0f} mm apart: the sform is taken"),)
+
+
+def _stated(get: Callable[..., tuple[AnyArray | None, int]]) -> AnyArray | None:
+    """The sform or qform, None where the header gives none, or none that can be worked out."""
+    try:
+        matrix, _ = get(coded=True)
+    except ValueError:  # a quaternion longer than 1; nibabel's own error is one too
+        return None
+    return matrix if matrix is not None and np.isfinite(matrix).all() else None
+
+
 def _check_declared(path: Path) -> None:
     """Magic and declared size, before a library takes memory for it."""
     try:
@@ -238,8 +275,7 @@ def _voxels(image: Any, file_bytes: int) -> AnyArray:
     kind = image.get_data_dtype()
     if kind.kind not in "iuf":
         raise RefusedInputError("pixel_format", f"voxels of type {kind}", "integers or floats")
-    slope, intercept = image.header.get_slope_inter()
-    scaled = slope not in (None, 1.0) or intercept not in (None, 0.0)
+    scaled = (image.dataobj.slope, image.dataobj.inter) != (1.0, 0.0)  # nibabel empties the header's own on loading
     size = math.prod(shape) * (4 if scaled else kind.itemsize)
     if size > limits.MAX_NIFTI_BYTES:
         raise RefusedInputError("image_too_large", f"{size} bytes", f"{limits.MAX_NIFTI_BYTES} at most")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -172,18 +172,31 @@ def _series(plan: Planned, volume: Volume) -> Series:
 
 
 def one_study(frames: list[Frame]) -> tuple[list[Frame], list[Refusal]]:
-    """The frames of the study with most frames; others are refused, for two patients must never be mixed."""
-    by_study: dict[str, list[Frame]] = defaultdict(list)
+    """The frames of the study with most frames, then of its patient with most; two patients must never be mixed."""
+    kept, foreign = _most(frames, lambda frame: frame.study_uid, "another_study", "studies")
+    ids = Counter(patient for frame in kept if (patient := _patient(frame)))
+    if len(ids) <= 1:
+        return kept, foreign
+    usual = min(ids, key=lambda patient: (-ids[patient], patient))
+    kept, others = _most(kept, lambda frame: _patient(frame) or usual, "another_patient", "patient IDs in one study")
+    return kept, foreign + others
+
+
+def _patient(frame: Frame) -> str:
+    return Header(frame.source.dataset).text("PatientID").upper()
+
+
+def _most(frames: list[Frame], of: Callable[[Frame], str], code: str, many: str) -> tuple[list[Frame], list[Refusal]]:
+    """The largest group of frames, and the others refused."""
+    groups: dict[str, list[Frame]] = defaultdict(list)
     for frame in frames:
-        by_study[frame.study_uid].append(frame)
-    if len(by_study) <= 1:
+        groups[of(frame)].append(frame)
+    if len(groups) <= 1:
         return frames, []
-    kept = min(by_study, key=lambda uid: (-len(by_study[uid]), uid))
-    error = RefusedInputError(
-        "another_study", f"{len(by_study)} studies in one input", "one study", "give each study a folder of its own"
-    )
-    foreign = [error.refusal("another study", len(members)) for uid, members in by_study.items() if uid != kept]
-    return by_study[kept], foreign
+    kept = min(groups, key=lambda key: (-len(groups[key]), key))
+    error = RefusedInputError(code, f"{len(groups)} {many}", "one study", "give each study a folder of its own")
+    what = code.replace("_", " ")
+    return groups[kept], [error.refusal(what, len(members)) for key, members in groups.items() if key != kept]
 
 
 def gather(refusals: tuple[Refusal, ...], names: tuple[str, ...]) -> tuple[Refusal, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -115,7 +116,8 @@ def deidentified(dataset: Dataset, how: Deidentification, report: Report) -> Dat
     header = Header(dataset)
     patient = header.text("PatientID") or header.text("PatientName") or header.text("StudyInstanceUID")
     secrets = secrets_of(header)
-    clean = _filtered(dataset, _Rules(_kept(how), how, patient, secrets), report)
+    stand_ins = load("deidentify.yaml")["stand_ins"] if "PerFrameFunctionalGroupsSequence" in dataset else {}
+    clean = _filtered(dataset, _Rules(_kept(how), how, patient, secrets, stand_ins), report)
     for keyword in load("deidentify.yaml")["empty"]:
         if keyword not in clean:
             setattr(clean, keyword, "")
@@ -156,12 +158,13 @@ def _agent(header: Header) -> str | None:
 
 @dataclass(frozen=True)
 class _Rules:
-    """What holds for one instance: the keep list, the key, whose it is, what must not show."""
+    """What holds for one instance: the keep list, the key, whose it is, what must not show, what stands for moments."""
 
     kept: frozenset[str]
     how: Deidentification
     patient: str
     secrets: tuple[str, ...]
+    stand_ins: Mapping[str, str]
 
 
 def _filtered(dataset: Dataset, rules: _Rules, report: Report, depth: int = 0) -> Dataset:
@@ -180,7 +183,12 @@ def _filtered(dataset: Dataset, rules: _Rules, report: Report, depth: int = 0) -
             report.removed["unreadable attribute"] += 1
             continue
         name = element.keyword or ("private attribute" if tag.is_private else "unknown attribute")
-        if element.keyword not in rules.kept or tag.is_private or not _as_in_dictionary(element):
+        if tag.is_private or not element.keyword or not _as_in_dictionary(element):
+            report.removed[name] += 1
+        elif name in rules.stand_ins and name not in rules.kept and not element.is_empty:
+            clean[tag] = type(element)(tag, element.VR, rules.stand_ins[name])
+            report.replaced[name] += 1
+        elif name not in rules.kept:
             report.removed[name] += 1
         elif element.VR == "SQ":
             items = [_filtered(item, rules, report, depth + 1) for item in element.value]

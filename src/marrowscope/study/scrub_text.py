@@ -61,7 +61,8 @@ def kept_values(element: DataElement, secrets: tuple[str, ...], recode: Recode) 
         secrets: of :func:`secrets_of`.
         recode: a harmless code for an unknown one, the same every time.
     """
-    values = [str(v) for v in element.value] if element.VM > 1 else [str(element.value or "")]
+    many = element.value if element.VM > 1 else [element.value]
+    values = ["" if value is None else str(value) for value in many]
     if element.VR in ("IS", "DS"):
         return values if all(_harmless_number(value.strip(), secrets) for value in values) else None
     if shape := _SHAPES.get(element.VR):

@@ -61,7 +61,7 @@ def judge(
             s.uid: replace(grid, trunk=trunk)
             for s, grid in zip(looked, pool.map(lambda s: coarse(s.volume), looked), strict=True)
         }
-    voids = {s.uid: find_metal(grids[s.uid]) for s in plain}
+        voids = dict(zip((s.uid for s in plain), pool.map(lambda s: find_metal(grids[s.uid]), plain), strict=True))
     metal = {s.uid: check_metal(voids[s.uid], _name(s)) for s in plain}
 
     def judged(one: Series) -> Series:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Final
+from typing import Any, Final, Generic, TypeVar, overload
 
 import numpy as np
 
+from marrowscope.study.qc.tissues import Tissues, fat_and_muscle
 from marrowscope.volume import AnyArray, Volume
+
+T = TypeVar("T")
 
 GRID_MM: Final = 1.0
 """In-plane step of the coarse grid: checks look at structures of 3 mm and more."""
@@ -32,6 +35,26 @@ _AIR_SPREAD: Final = 0.06
 """Corners that vary by more than this share of the 95th percentile hold tissue or ghosts, not air."""
 
 
+class once(Generic[T]):  # noqa: N801 - reads like the property it is
+    """A property worked out once. Before Python 3.12 ``functools.cached_property`` holds one lock over all instances,
+    so that series judged in two threads would wait for each other."""
+
+    def __init__(self, work_out: Callable[[Any], T]) -> None:
+        self._work_out = work_out
+        self.__doc__ = work_out.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> once[T]: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> once[T] | T:
+        if instance is None:
+            return self
+        value = self._work_out(instance)
+        instance.__dict__[self._work_out.__name__] = value
+        return value
+
+
 @dataclass(frozen=True, eq=False)
 class Slices:
     """Slices first, in-plane at about :data:`GRID_MM`.
@@ -52,12 +75,12 @@ class Slices:
         """A percentile of all values, from every third pixel."""
         return float(np.percentile(self.values[:, ::3, ::3], q))
 
-    @cached_property
+    @once
     def bright(self) -> float:
         """The 99th percentile of all values."""
         return self.percentile(99)
 
-    @cached_property
+    @once
     def body(self) -> AnyArray:
         """Where the patient is, shape of ``values``, bool."""
         return self._masks(max(3 * (self.noise or 0.0), _BODY_SHARE * self.percentile(95)))
@@ -68,10 +91,10 @@ class Slices:
         masks = np.zeros(self.values.shape, dtype=bool)
         for k, plane in enumerate(self.values):
             raw = ndimage.binary_closing(ndimage.gaussian_filter(plane, 1.5) > level, iterations=3)
-            masks[k] = _largest(ndimage.binary_fill_holes(_closed_at_frame(raw)))
+            masks[k] = _largest(_without_holes(_closed_at_frame(raw)))
         return masks
 
-    @cached_property
+    @once
     def depth_mm(self) -> AnyArray:
         """Distance to the skin in mm inside the body; the field of view's edge is not skin."""
         from scipy import ndimage
@@ -86,7 +109,7 @@ class Slices:
                 depth[k] = far.repeat(_STRIDE, axis=0).repeat(_STRIDE, axis=1)[:rows, :columns]
         return np.where(self.body, depth, 0)
 
-    @cached_property
+    @once
     def surrounded(self) -> bool:
         """Whether air surrounds the body, as it does a limb: only then do air and depth mean anything."""
         if self.trunk or self.noise is None or not len(self.filled):
@@ -95,7 +118,12 @@ class Slices:
         frames = [np.concatenate([b[n], b[-n - 1], b[:, n], b[:, -n - 1]]) for b in self.body[self.filled]]
         return float(np.median([frame.mean() for frame in frames])) < _SURROUNDED_SHARE
 
-    @cached_property
+    @once
+    def fat_and_muscle(self) -> tuple[Tissues | None, ...]:
+        """Fat and muscle of each slice of a T1 series; None for a slice with too little of either."""
+        return tuple(fat_and_muscle(*one, self.step_mm) for one in zip(self.values, self.body, strict=True))
+
+    @once
     def filled(self) -> AnyArray:
         """Indices of slices whose body area is near the largest: the ends of a stack tell little."""
         area = self.body.sum(axis=(1, 2))
@@ -149,6 +177,18 @@ def _closed_at_frame(mask: AnyArray) -> AnyArray:
         if len(inside):
             line[inside[0] : inside[-1] + 1] = True
     return np.asarray(closed)
+
+
+def _without_holes(mask: AnyArray) -> AnyArray:
+    """The mask with every hole that does not reach the image's edge filled (as ``binary_fill_holes``, in one pass)."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(~mask)
+    outside = np.zeros(count + 1, dtype=bool)
+    for line in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        outside[line] = True
+    outside[0] = False
+    return np.asarray(~outside[labels])
 
 
 def _largest(mask: AnyArray) -> AnyArray:

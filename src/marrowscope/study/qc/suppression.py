@@ -15,16 +15,12 @@ import numpy as np
 from marrowscope.measurement import Measurement, QcCheck, Severity
 from marrowscope.study.qc.slices import Slices
 from marrowscope.study.qc.thresholds import threshold
+from marrowscope.study.qc.tissues import BLOCK, LOCAL_MM, MIN_PIXELS, smooth
 from marrowscope.study.types import FatSuppression, Sequence
 from marrowscope.volume import AnyArray
 
 _CODE: Final = "fat_suppression"
-_LOCAL_MM: Final = 20.0
-"""Fat is compared with muscle within about this distance: coil shading changes over 40 mm and more."""
-
-_MIN_PIXELS: Final = 200
 _MIN_SHARE: Final = 0.05
-_BLOCK: Final = 4
 _LIMB_DEPTH_MM: Final = (25.0, 90.0)
 """A limb's middle lies 25 to 90 mm under the skin; a trunk's deeper, or with no air in view."""
 
@@ -105,65 +101,21 @@ def from_limb(fluid: Slices) -> Ratios:
             continue
         middle = fluid.values[k][depth > _MIDDLE_SHARE * deepest]
         shell = fluid.values[k][(depth > _SHELL_MM[0]) & (depth < min(_SHELL_MM[1], _SHELL_SHARE * deepest))]
-        if min(middle.size, shell.size) >= _MIN_PIXELS and float(np.median(shell)) > (fluid.noise or 0.0):
+        if min(middle.size, shell.size) >= MIN_PIXELS and float(np.median(shell)) > (fluid.noise or 0.0):
             ratios[int(k)] = np.array([float(np.median(middle) / np.median(shell))])
     return Ratios(ratios, "middle of the limb over the soft tissue around it", False)
 
 
 def from_t1(fluid: Slices, t1: Slices) -> Ratios:
-    """Fat over muscle, both named on T1 and compared within :data:`_LOCAL_MM`."""
+    """Fat over muscle, both named on T1 and compared within :data:`LOCAL_MM`."""
     ratios: dict[int, AnyArray] = {}
-    sigma = [_LOCAL_MM / step for step in fluid.step_mm]
-    for k, plane in enumerate(fluid.values):
-        fat, muscle = _tissues(t1.values[k], t1.body[k], sigma)
-        if min(int(fat.sum()), int(muscle.sum())) < _MIN_PIXELS:
+    sigma = [LOCAL_MM / step for step in fluid.step_mm]
+    for (k, plane), tissues in zip(enumerate(fluid.values), t1.fat_and_muscle, strict=True):
+        if tissues is None:
             continue
-        weights = [smooth(mask.astype(np.float32), sigma) for mask in (fat, muscle)]
-        sums = [smooth(np.where(mask, plane, 0), sigma) for mask in (fat, muscle)]
+        weights = [smooth(mask.astype(np.float32), sigma) for mask in tissues]
+        sums = [smooth(np.where(mask, plane, 0), sigma) for mask in tissues]
         both = (weights[0] > _MIN_SHARE) & (weights[1] > _MIN_SHARE) & (sums[1] > 0)
-        if int(both.sum()) * _BLOCK**2 >= _MIN_PIXELS:
+        if int(both.sum()) * BLOCK**2 >= MIN_PIXELS:
             ratios[k] = (sums[0][both] / weights[0][both]) / (sums[1][both] / weights[1][both])
     return Ratios(ratios, "fat and muscle found on T1", True)
-
-
-def _tissues(plane: AnyArray, body: AnyArray, sigma: list[float]) -> tuple[AnyArray, AnyArray]:
-    """Fat and muscle of one T1 slice: the bright and the middle class after shading is evened out."""
-    from scipy import ndimage
-
-    if int(body.sum()) < 4 * _MIN_PIXELS:
-        return np.zeros_like(body), np.zeros_like(body)
-    wide = [2 * s for s in sigma]
-    mean = smooth(np.where(body, plane, 0), wide) / (smooth(body.astype(np.float32), wide) + 1e-3)
-    full = np.kron(mean, np.ones((_BLOCK, _BLOCK), dtype=np.float32))
-    full = np.pad(full, [(0, n - m) for n, m in zip(plane.shape, full.shape, strict=True)], mode="edge")
-    even = np.where(body, plane / np.maximum(full, 1e-6), 0)
-    cut = otsu(even[body])
-    bright, dim = float(np.median(even[body & (even > cut)])), float(np.median(even[body & (even <= cut)]))
-    fat = ndimage.binary_erosion(body & (even > cut + 0.3 * (bright - cut)))
-    muscle = ndimage.binary_erosion(body & (even > 0.75 * dim) & (even < min(cut, 1.25 * dim)))
-    return np.asarray(fat), np.asarray(muscle)
-
-
-def smooth(plane: AnyArray, sigma: list[float]) -> AnyArray:
-    """Gaussian smoothing of a wide sigma, on means of :data:`_BLOCK` by :data:`_BLOCK` pixels."""
-    from scipy import ndimage
-
-    rows, columns = (n // _BLOCK for n in plane.shape)
-    cut = plane[: rows * _BLOCK, : columns * _BLOCK]
-    blocks = cut.reshape(rows, _BLOCK, columns, _BLOCK).mean(axis=(1, 3), dtype=np.float32)
-    return np.asarray(ndimage.gaussian_filter(blocks, [s / _BLOCK for s in sigma]))
-
-
-def otsu(values: AnyArray) -> float:
-    """Otsu's threshold between two classes (IEEE Trans SMC 1979;9:62), 256 bins."""
-    counts, edges = np.histogram(values, 256)
-    centres = (edges[1:] + edges[:-1]) / 2
-    below = np.cumsum(counts)
-    above = below[-1] - below
-    total = np.cumsum(counts * centres)
-    usable = (below > 0) & (above > 0)
-    spread = np.zeros(len(centres))
-    spread[usable] = (below * above)[usable] * (
-        total[usable] / below[usable] - (total[-1] - total[usable]) / above[usable]
-    ) ** 2
-    return float(centres[int(spread.argmax())])
