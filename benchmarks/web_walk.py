@@ -20,7 +20,7 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 from benchmarks.web_load import start
-from benchmarks.web_viewer import CHROMIUM, FLAGS
+from chromium import FLAGS, PATH
 
 KEY, POINT, CLICK, DECIDE = 0.28, 1.1, 0.2, 1.35
 WORDS_A_SECOND = 4.0
@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as play:
         process, base, token = start(Path(scratch) / "data")
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = play.chromium.launch(executable_path=PATH, args=FLAGS)
         try:
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.goto(f"{base}/sign-in?token={token}")
