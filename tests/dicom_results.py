@@ -27,7 +27,7 @@ def assessed(study: Study, series: Series, site: str = "knee", side: str = "left
     half = np.arange(nj)[None, :, None] < nj // 2
     halves = {"femur_posterior_medial": bone & half, "femur_posterior_lateral": bone & ~half}
     anatomy = Anatomy(bones, LabelMap.from_masks(image, halves), None, nothing, (), "given mask")
-    reference = Reference(LabelMap.from_masks(image, {"reference": bone & (lesions == 0)}), 100.0, 5.0, None, True, "")
+    reference = Reference(100.0, 5.0, None, True, "", LabelMap.from_masks(image, {"reference": bone & (lesions == 0)}))
     names = {1: "lesion_1", 2: "lesion_2"}
     objects = Objects(
         exam, anatomy, reference, image, 1.0, 0.5, 1.5, LabelMap(image.with_array(lesions), names),

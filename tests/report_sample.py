@@ -85,7 +85,7 @@ def _objects(
     labels = LabelMap.from_masks(grid, bones)
     anatomy = Anatomy(labels, LabelMap.empty(grid), None, np.zeros(SHAPE, dtype=bool), source="made up")
     normal = LabelMap.from_masks(grid, {"reference": bones["tibia"]})
-    reference = Reference(normal, 90.0, 6.0, 180.0, True, "darker than muscle, brighter than fat")
+    reference = Reference(90.0, 6.0, 180.0, True, "darker than muscle, brighter than fat", normal)
     kinds = (LesionKind.EDEMA, LesionKind.CYST)
     objects = tuple(
         LesionObject(n, kinds[n - 1], 0.9 / n, ("brightest part 2.1 times the cut-off",))

@@ -47,7 +47,7 @@ def objects(
         labels[box] = number
         entries.append(LesionObject(number, kind, 0.9))
     lesions = LabelMap(grid.with_array(labels), {e.label: f"lesion_{e.label}" for e in entries})
-    reference = Reference(LabelMap.empty(grid), 60.0, 4.0, 100.0, True, "")
+    reference = Reference(60.0, 4.0, 100.0, True, "", LabelMap.empty(grid))
     exam = EXAM
     if blocked:
         unusable = np.zeros(grid.shape, bool)

@@ -20,24 +20,13 @@ from marrowscope import __version__
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.errors import GeometryError, ResultsError
 from marrowscope.labelmap import LabelMap
-from marrowscope.lesion.types import LesionObject, Objects, Reference
+from marrowscope.lesion.types import LesionObject, MarrowLevel, Objects, Reference
 from marrowscope.measurement import QcCheck
 from marrowscope.volume import AnyArray
 
 FACTS = "facts.json"
 ZIP_LEVEL = 1
 """Label maps are long runs: higher levels save a third of a megabyte and take three times as long."""
-
-
-@dataclass(frozen=True)
-class _Reference:
-    """A :class:`Reference` without its mask."""
-
-    median: float
-    mad: float
-    muscle: float | None
-    trusted: bool
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -51,7 +40,7 @@ class Facts:
     qc: tuple[QcCheck, ...]
     source: str
     method: str
-    reference: _Reference | None
+    reference: MarrowLevel | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +84,7 @@ class Detection:
         return Objects(
             exam=exam,
             anatomy=anatomy,
-            reference=None
-            if r is None
-            else Reference(maps["reference"], r.median, r.mad, r.muscle, r.trusted, r.reason),
+            reference=None if r is None else Reference(**vars(r), mask=maps["reference"]),
             evidence=grid.with_array(steps[arrays["steps"]]),
             cutoff=cutoff,
             cutoff_low=low,
@@ -171,7 +158,7 @@ def _facts(objects: Objects) -> Facts:
         qc=objects.qc,
         source=objects.anatomy.source,
         method=objects.method,
-        reference=None if r is None else _Reference(float(r.median), float(r.mad), r.muscle, r.trusted, r.reason),
+        reference=None if r is None else MarrowLevel(float(r.median), float(r.mad), r.muscle, r.trusted, r.reason),
     )
 
 

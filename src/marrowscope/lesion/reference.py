@@ -43,7 +43,7 @@ def find_reference(exam: Exam, anatomy: Anatomy, interior: BoolArray | None = No
     muscle = muscle_brightness(exam, anatomy)
     trusted, reason = _judge(float(np.median(chosen)), muscle)
     label = LabelMap.from_masks(exam.image, {"reference": mask})
-    return Reference(label, float(np.median(chosen)), spread, muscle, trusted, reason)
+    return Reference(float(np.median(chosen)), spread, muscle, trusted, reason, label)
 
 
 def _lower_spread(values: AnyArray, mode: float) -> float:

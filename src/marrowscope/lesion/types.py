@@ -28,12 +28,11 @@ class Verdict(StrEnum):
     EDITED = "edited"
 
 
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """Normal marrow that brightness is judged against.
+@dataclass(frozen=True)
+class MarrowLevel:
+    """How bright normal marrow is, and whether it can be trusted.
 
     Attributes:
-        mask: label map with the one code ``reference``.
         median, mad: fluid brightness of the reference (shading-corrected image units).
         muscle: fluid brightness of muscle, or None when none was found.
         trusted: False when the reference itself looks abnormal or could not be checked: then "diffuse
@@ -41,12 +40,22 @@ class Reference:
         reason: why it is or is not trusted.
     """
 
-    mask: LabelMap
     median: float
     mad: float
     muscle: float | None
     trusted: bool
     reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Reference(MarrowLevel):
+    """Normal marrow that brightness is judged against.
+
+    Attributes:
+        mask: label map with the one code ``reference``.
+    """
+
+    mask: LabelMap
 
 
 @dataclass(frozen=True)
