@@ -26,6 +26,8 @@ from typing import Any
 
 import nibabel
 import numpy as np
+from pydicom.datadict import dictionary_VM, dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.encaps import encapsulate
 
 from benchmarks import ROOT
@@ -42,6 +44,16 @@ CPU_A_STUDY = 3.0
 
 PEAK_BYTES = 300 * 1024 * 1024
 EVIL = (0, 1, 0x7F, 0x80, 0xFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 46341, 2**31)
+
+
+NUMBERS = ("0", "-1", "1e-9", "0.011", "99", "1e6", "1e30", "1e308", "nan", "inf", "-0.0", "abc", "")
+SHORTS = (0, 1, 2, 3, 7, 8, 9, 12, 15, 16, 17, 32, 64, 255, 8192, 65535)
+TWISTED = ("PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept", "EchoTime",
+    "RepetitionTime", "InversionTime", "FlipAngle", "MagneticFieldStrength", "ImagePositionPatient", "InstanceNumber",
+    "ImageOrientationPatient", "NumberOfFrames", "KVP", "SeriesNumber", "EchoTrainLength", "PixelBandwidth", "Rows",
+    "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel", "PatientAge",
+    "PatientBirthDate", "AcquisitionTime", "ContrastBolusStartTime", "TemporalPositionIdentifier")  # fmt: skip
+"""Attributes that all slices of a whole series state alike, and wrongly: such a series reaches the pixel checks."""
 
 
 def seeds(shared: Path | None) -> list[bytes]:
@@ -98,8 +110,23 @@ def study_of(good: list[bytes], whole: list[list[bytes]], rng: random.Random) ->
             for _ in range(rng.choice((0, 0, 1, 2))):
                 damaged[rng.randrange(len(damaged))] = rng.randrange(256)
             files.append(bytes(damaged[: rng.randrange(len(damaged))] if rng.random() < 0.02 else damaged))
+    files += twisted(rng)
     strangers = PER_STUDY - len(files)
     return files + [mutated(rng.choice(good), good, rng) for _ in range(strangers)]
+
+
+def twisted(rng: random.Random) -> list[bytes]:
+    """A whole series whose slices share one to three values out of every range."""
+    shape = rng.choice(((40, 36, 5), (64, 64, 5), (130, 120, 4), (1, 9, 4)))
+    array = np.random.default_rng(rng.randrange(1000)).integers(0, 4000, shape, dtype=np.uint16)
+    slices = [instance(array, k, series=30) for k in range(shape[2])]
+    for keyword in rng.sample(TWISTED, rng.randint(1, 3)):
+        tag = tag_for_keyword(keyword) or 0
+        short = dictionary_VR(tag) == "US"
+        value = rng.choice(SHORTS) if short else [rng.choice(NUMBERS)] * int(dictionary_VM(tag)[0])
+        for ds in slices:
+            ds[tag] = DataElement(tag, dictionary_VR(tag), value, already_converted=True)
+    return [encoded(ds) for ds in slices]
 
 
 def mutated(data: bytes, others: list[bytes], rng: random.Random) -> bytes:

@@ -129,6 +129,9 @@ def test_a_hostile_file_is_refused_and_the_rest_is_read(name: str, tmp_path: Pat
         ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "mosaic"),
         ({"NumberOfFrames": 5}, "multiframe_without_geometry"),
         ({"RescaleSlope": 0, "RescaleIntercept": 3}, "bad_rescale"),
+        ({"RescaleSlope": "1e30"}, "bad_rescale"),
+        ({"PixelSpacing": ["1e-9", "1e-9"]}, "implausible_geometry"),
+        ({"PixelSpacing": [1000000, 1000000]}, "implausible_geometry"),
     ],
 )
 def test_a_series_that_cannot_be_a_volume_says_why(change: dict[str, object], code: str, tmp_path: Path) -> None:
@@ -243,13 +246,13 @@ def test_uids_and_names_cannot_lead_out_or_run(tmp_path: Path) -> None:
     assert script not in study.series[0].description
 
 
-@pytest.mark.parametrize("damage", ["magic", "shape", "nan", "affine", "four_d", "cut"])
+@pytest.mark.parametrize("damage", ["magic", "shape", "nan", "affine", "metres", "four_d", "cut"])
 def test_damaged_nifti_is_refused(damage: str, tmp_path: Path) -> None:
     path = tmp_path / "stir.nii"
     array = np.ones((8, 8, 8, 2) if damage == "four_d" else (8, 8, 8), np.float32)
     if damage == "nan":
         array[0, 0, 0] = np.nan
-    nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), path)
+    nibabel.save(nibabel.Nifti1Image(array, np.eye(4) * (0.001 if damage == "metres" else 1)), path)
     raw = bytearray(path.read_bytes())
     if damage == "magic":
         raw[344:348] = b"xxxx"

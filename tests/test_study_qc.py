@@ -26,6 +26,7 @@ from marrowscope.study.qc.suppression import check_suppression
 from marrowscope.study.qc.voids import boxes_of, near
 from marrowscope.volume import Volume
 from needs import shared_root
+from study_files import save, series
 
 IN_PLANE_MM, BETWEEN_MM = 0.55, 3.5  # the data's README
 SAGITTAL_RAS = ((0.0, 0.0, BETWEEN_MM), (-IN_PLANE_MM, 0.0, 0.0), (0.0, -IN_PLANE_MM, 0.0))
@@ -192,6 +193,18 @@ def test_open_plates_of_a_simulated_child_are_seen_and_an_adults_scars_are_not(a
 def test_nothing_repeats_in_an_image_without_edges() -> None:
     flat = Volume(np.full((160, 160, 6), 100, np.float32), np.diag([1.0, 1.0, 4.0, 1.0]))
     assert check_motion_inside(flat, coarse(flat)).severity in (Severity.OK, Severity.NOTE)
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")
+@pytest.mark.parametrize(
+    ("shape", "step_mm"), [((1, 1, 5), 0.5), ((40, 1, 5), 0.5), ((40, 36, 5), 0.01), ((8, 8, 5), 90)]
+)
+def test_images_too_small_to_judge_are_still_read(shape: tuple[int, ...], step_mm: float, tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 999, shape).astype(np.uint16)
+    fluid = series(array, PixelSpacing=[step_mm, step_mm])
+    t1 = series(array, series=2, ScanOptions="", RepetitionTime=500, EchoTime=10, PixelSpacing=[step_mm, step_mm])
+    study = read_study(save([*fluid, *t1], tmp_path))
+    assert study.refusals == () and [s.volume.shape for s in study.series] == [shape, shape]
 
 
 def test_motion_inside_a_small_image_is_said_to_be_unjudged() -> None:

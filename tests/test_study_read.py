@@ -230,6 +230,9 @@ def test_a_slice_sent_again_under_a_new_uid_is_dropped_with_a_reason(tmp_path: P
         ({"ImageType": ["ORIGINAL", "PRIMARY", "P"]}, "split_by_image_type"),
         ({"DiffusionBValue": 800.0}, "split_by_b_value"),
         ({"TemporalPositionIdentifier": 2}, "split_by_time"),
+        ({"AcquisitionNumber": 2}, "split_by_acquisition"),
+        ({"InversionTime": 200}, "split_by_inversion_time"),
+        ({"KVP": 80}, "split_by_tube_voltage"),
         ({"orientation": AXIAL}, "split_by_orientation"),
         ({"InstanceNumber": 100}, "split_by_repeat"),
     ],
@@ -245,6 +248,26 @@ def test_what_is_not_one_volume_is_split_with_its_reason(change: dict[str, objec
     assert all(code in [reason.code for reason in s.reasons] for s in study.series)
     arrays = [s.volume.array for s in study.series]
     assert any(np.array_equal(a, truth()) for a in arrays) and any(np.array_equal(a, truth(seed=1)) for a in arrays)
+
+
+@pytest.mark.parametrize(
+    ("off_mm", "reasons", "refusals"),
+    [
+        (0.0, [], []),
+        (0.05, ["jitter_evened"], []),
+        (0.5, [], ["uneven_spacing"]),
+    ],
+)
+def test_uneven_slices_are_evened_out_within_a_tolerance_and_refused_beyond_it(
+    off_mm: float, reasons: list[str], refusals: list[str], tmp_path: Path
+) -> None:
+    files = series(truth())
+    x, *rest = (float(v) for v in files[3].ImagePositionPatient)
+    files[3].ImagePositionPatient = [x + off_mm, *rest]
+    study = read_study(save(files, tmp_path))
+    assert [r.code for s in study.series for r in s.reasons if r.code == "jitter_evened"] == reasons
+    assert [r.code for r in study.refusals] == refusals
+    assert all(np.allclose(s.volume.affine, affine(), atol=1e-4) for s in study.series)
 
 
 def test_both_knees_in_one_series_are_two_slabs(tmp_path: Path) -> None:

@@ -123,6 +123,32 @@ def test_two_stacks_in_two_orientations_are_split(tmp_path: Path) -> None:
     assert {s.plane for s in read_study(write(tmp_path, ds)).series} == {"sagittal", "axial"}
 
 
+def test_parallel_stacks_that_lie_between_one_another_are_two_volumes(tmp_path: Path) -> None:
+    def second_stack(group: Dataset, k: int, t: int) -> None:
+        group.FrameContentSequence[0].StackID, group.FrameContentSequence[0].TemporalPositionIndex = str(t + 1), 1
+        x, *rest = (float(v) for v in group.PlanePositionSequence[0].ImagePositionPatient)
+        group.PlanePositionSequence = item(ImagePositionPatient=[x + 1.7 * t, *rest])
+
+    ds = enhanced([truth(), truth(1)], SHUFFLED, shared=FAT_SAT, per_frame=second_stack, **SPIN)
+    found = read_study(write(tmp_path, ds)).series
+    assert len(found) == 2 and all("split_by_stack" in [r.code for r in one.reasons] for one in found)
+
+
+def test_a_multi_frame_object_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
+    def lost(group: Dataset, k: int, t: int) -> None:
+        if k == 4:
+            del group.PlanePositionSequence
+
+    ds = enhanced([truth()], [(k, 0) for k in SLICES], shared=FAT_SAT, per_frame=lost, **SPIN)
+    study = read_study(write(tmp_path, ds))
+    assert (study.series, [r.code for r in study.refusals]) == ((), ["no_position"])
+
+
+def test_another_makers_private_number_is_no_b_value(tmp_path: Path) -> None:
+    foreign = classic(tmp_path, ((0x0019, "GEMS_ACQU_01", 0x0C, "DS", 800.0),), ScanOptions="FS")
+    assert (foreign.series[0].sequence.b_value, foreign.series[0].role) == (None, Role.FLUID)
+
+
 def test_a_file_that_describes_fewer_frames_than_it_declares_is_refused(tmp_path: Path) -> None:
     ds = enhanced([truth()], SHUFFLED[7:], shared=FAT_SAT, **SPIN)
     ds.NumberOfFrames = 9
@@ -219,6 +245,7 @@ def test_dialects(
         ({"Manufacturer": "SIEMENS"}, ((0x0019, "SIEMENS MR HEADER", 0x0C, "IS", 800),)),
         ({**PHILIPS}, ((0x2001, "Philips Imaging DD 001", 0x03, "FL", 800.0),)),
         ({"SequenceName": "*ep_b800t"}, ()),
+        ({"Manufacturer": "UIH"}, ((0x0065, "Image Private Header", 0x09, "FD", 800.0),)),
     ],
 )
 def test_diffusion_is_told_apart_in_every_dialect(

@@ -19,12 +19,16 @@ _SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
 _RAW_LIKE: Final = ("1.2.840.10008.5.1.4.1.1.66", "1.2.840.10008.5.1.4.1.1.4.2", "1.2.840.10008.5.1.4.1.1.9")
 _VOLUME_MODALITIES: Final = frozenset(("MR", "CT"))
 _RADIOGRAPH_MODALITIES: Final = frozenset(("CR", "DX", "DR", "RG"))
-_SIEMENS_B_VALUE: Final = (0x0019, 0x100C)
-_PHILIPS_B_VALUE: Final = (0x2001, 0x1003)
+_B_VALUES: Final = (((0x0019, 0x100C), "SIEMENS"), ((0x2001, 0x1003), "PHILIPS"), ((0x0065, 0x1009), "IMAGE PRIVATE"))
+"""Private b-values (United Imaging's last), and how the name of their block's creator begins."""
+
 _GE_B_VALUE: Final = (0x0043, 0x1039)
 _GE_COMPONENT: Final = (0x0043, 0x102F)  # all of these are named in header.PRIVATE_KEPT
 _GE_COMPONENTS: Final = {1: "PHASE", 2: "REAL", 3: "IMAGINARY"}
 """GE says magnitude (0), phase, real or imaginary in a private number, not in the image type."""
+
+_CREATOR: Final = 0x0010
+"""Element that names the creator of a group's first private block."""
 
 _GE_B_OFFSET: Final = 1_000_000_000
 """GE adds 10^9 to a b-value that varies within the series."""
@@ -176,12 +180,16 @@ def frame_at(dicom: DicomFile, header: Header, index: int, of: int | None) -> Fr
     """Frame ``index`` of ``of``, its facts looked up in ``header`` (functional groups first, then the instance).
 
     Raises:
-        RefusedInputError: no position, orientation or pixel spacing, or a rescale slope of 0.
+        RefusedInputError: no position, orientation or pixel spacing, or a rescale that leaves no image.
     """
     orientation, position, spacing = _placement(header)
     slope, intercept = header.number("RescaleSlope"), header.number("RescaleIntercept")
-    if slope == 0:
-        raise RefusedInputError("bad_rescale", "a rescale slope of 0, which makes every pixel alike", "another slope")
+    if slope == 0 or max(abs(slope or 0), abs(intercept or 0)) > limits.MAX_RESCALE:
+        raise RefusedInputError(
+            "bad_rescale",
+            f"a rescale of {slope} times the value plus {intercept}",
+            "a slope that is not 0, and bounded",
+        )
     echo = header.number("EffectiveEchoTime")
     inversion = header.number("InversionTimes")
     temporal = header.integer("TemporalPositionIndex")
@@ -241,9 +249,13 @@ def _placement(header: Header) -> tuple[tuple[float, ...], tuple[float, ...], tu
 
 def _b_value(header: Header) -> float | None:
     """Diffusion weighting: the standard attribute, then each vendor's own, then the sequence's name."""
-    for key in ("DiffusionBValue", _SIEMENS_B_VALUE, _PHILIPS_B_VALUE):
+    if (value := header.number("DiffusionBValue")) is not None:
+        return value
+    for key, creator in _B_VALUES:
         if (value := header.number(key)) is not None:
-            return value
+            named = header.text((key[0], _CREATOR)).upper()
+            if not named or named.startswith(creator):  # some archives lose the creator's name
+                return value
     if (value := header.number(_GE_B_VALUE)) is not None and header.text("Manufacturer").upper().startswith("GE"):
         return value % _GE_B_OFFSET
     match = _B_IN_COMMENTS.match(header.text("ImageComments")) or _B_IN_SEQUENCE_NAME.search(

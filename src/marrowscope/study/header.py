@@ -50,9 +50,9 @@ Key = str | int | tuple[int, int]
 """A keyword, or a (group, element) for private attributes."""
 
 PRIVATE_KEPT: Final = frozenset(
-    ((0x0019, 0x100C), (0x2001, 0x1003), (0x0043, 0x1039), (0x0043, 0x102F), (0x2001, 0x1021))
+    ((0x0019, 0x100C), (0x2001, 0x1003), (0x0065, 0x1009), (0x0043, 0x1039), (0x0043, 0x102F), (0x2001, 0x1021))
 )
-"""Private attributes looked up: b-values of Siemens, Philips and GE, GE's complex component, Philips' SPIR."""
+"""Private attributes looked up: b-values (Siemens, Philips, United Imaging, GE), complex component (GE), SPIR."""
 
 _PRIVATE_HELD: Final = PRIVATE_KEPT | {(group, 0x0010) for group, _ in PRIVATE_KEPT}
 """The same and their creators' names."""

@@ -52,6 +52,18 @@ MAX_FRAMES: Final = 20_000
 MAX_VOLUME_BYTES: Final = 160 * MIB
 """One decoded volume in its stored type; 512x512x256 at 16 bits is 128 MiB."""
 
+MIN_STEP_MM: Final = 0.01
+"""Distance between voxels; in-vivo MR and CT end at about 0.05 mm."""
+
+MAX_STEP_MM: Final = 100.0
+"""Distance between voxels; localizers and maps reach 20 mm."""
+
+MAX_PLACE_MM: Final = 100_000.0
+"""Distance of the first voxel from the scanner's origin; a table moves two metres."""
+
+MAX_RESCALE: Final = 1e9
+"""Size of a rescale slope or intercept; Philips' scale slopes reach 1e4."""
+
 MAX_PIXEL_RATIO: Final = 60.0
 """A volume (at 4 bytes a voxel) over the size of its files; plain 16 bit is 2, lossy JPEG of 8 bit up to 40."""
 

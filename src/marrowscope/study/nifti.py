@@ -22,6 +22,7 @@ from marrowscope.study.guard import InputFile, RefusedInputError
 from marrowscope.study.header import Header
 from marrowscope.study.roles import Decision, decide
 from marrowscope.study.sidecar import Sidecar, read_sidecar, sidecar_of
+from marrowscope.study.stack import plausible
 from marrowscope.study.types import (
     FatSuppression,
     NiftiSource,
@@ -218,7 +219,7 @@ def read_nifti(path: Path) -> tuple[Volume, NiftiSource]:
     affine = np.asarray(image.affine, dtype=np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         raise RefusedInputError("bad_affine", "an affine that cannot be inverted", "sform or qform in mm")
-    volume = Volume(array, ras_to_lps(affine), _slice_axis(image.header, affine))
+    volume = Volume(array, plausible(ras_to_lps(affine)), _slice_axis(image.header, affine))
     return volume, NiftiSource(path, affine, image.header.copy())
 
 

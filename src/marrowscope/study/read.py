@@ -106,7 +106,7 @@ def _read_frames(files: tuple[InputFile, ...]) -> tuple[list[Frame], list[Radiog
                 pictures = sum(one.picture is not None for one in radiographs)
                 radiographs.append(with_picture(radiograph_of(dicom), dicom, pictures))
             else:
-                frames += frames_of(dicom)
+                frames += tuple(frames_of(dicom))  # whole or not at all
         except RefusedInputError as error:
             refused.append(error.refusal(file.name))
     return frames, radiographs, refused

@@ -68,6 +68,7 @@ def split(frames: Sequence[Frame], same: SamePixels) -> list[Part]:
     parts = _by_orientation(Part(tuple(frames)))
     for code, words, key in _HARD_KEYS:
         parts = [piece for part in parts for piece in _by(part, code, words, key)]
+    parts = [piece for part in parts for piece in _by_full_stacks(part)]
     for code, words, key in _SOFT_KEYS:
         parts = [piece for part in parts for piece in (_by(part, code, words, key) if _conflicts(part) else [part])]
     parts = [piece for part in parts for piece in (_by_repeat(part, same) if _conflicts(part) else [part])]
@@ -79,6 +80,13 @@ def _by(part: Part, code: str, words: str, key: _Key) -> list[Part]:
     for frame in part.frames:
         groups[key(frame)].append(frame)
     return _parts(part, groups.values(), code, words)
+
+
+def _by_full_stacks(part: Part) -> list[Part]:
+    """Split by the stacks an enhanced object names, where each could be a volume: they may lie between one another."""
+    code, words, key = _SOFT_KEYS[0]
+    pieces = _by(part, code, words, key)
+    return pieces if min(len(piece.frames) for piece in pieces) >= MIN_SLICES else [part]
 
 
 def _parts(part: Part, groups: Iterable[Sequence[Frame]], code: str, words: str) -> list[Part]:

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from marrowscope.study import limits
 from marrowscope.study.frames import Frame
 from marrowscope.study.guard import RefusedInputError
 from marrowscope.study.types import Reason
@@ -80,7 +81,24 @@ def build_stack(frames: Sequence[Frame]) -> Stack:
         raise RefusedInputError("too_few_slices", f"{len(ordered)} slice(s)", f"at least {MIN_SLICES} parallel slices")
     spacing, reasons = _spacing(offsets[order])
     _refuse_tilt(ordered, normal)
-    return Stack(ordered, _affine(ordered, normal, spacing), reasons)
+    return Stack(ordered, plausible(_affine(ordered, normal, spacing)), reasons)
+
+
+def plausible(affine: FloatArray) -> FloatArray:
+    """The same 4x4 affine in mm, once its steps and its place can be a patient's.
+
+    Raises:
+        RefusedInputError: ``implausible_geometry``.
+    """
+    steps, place = np.linalg.norm(affine[:3, :3], axis=0), float(np.abs(affine[:3, 3]).max())
+    if steps.min() < limits.MIN_STEP_MM or steps.max() > limits.MAX_STEP_MM or place > limits.MAX_PLACE_MM:
+        raise RefusedInputError(
+            "implausible_geometry",
+            f"voxels {' x '.join(f'{step:.3g}' for step in steps)} mm large, {place:.3g} mm from the origin",
+            f"{limits.MIN_STEP_MM} to {limits.MAX_STEP_MM:.0f} mm, at most {limits.MAX_PLACE_MM / 1000:.0f} m away",
+            "check the unit: millimetres",
+        )
+    return affine
 
 
 def _spacing(offsets: FloatArray) -> tuple[float, tuple[Reason, ...]]:

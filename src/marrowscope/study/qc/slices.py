@@ -136,7 +136,7 @@ def coarse(volume: Volume) -> Slices:
 
     planes = np.moveaxis(volume.array, volume.slice_axis, 0)
     steps = [volume.spacing[a] for a in volume.in_plane_axes]
-    factors = [min(1.0, step / GRID_MM) for step in steps]
+    factors = [min(1.0, max(step / GRID_MM, 1 / n)) for step, n in zip(steps, planes.shape[1:], strict=True)]
     first = ndimage.zoom(planes[0].astype(np.float32), factors, order=1)
     values = np.empty((len(planes), *first.shape), dtype=np.float32)
     sigmas = [max(0.0, 0.4 * (1 / f - 1)) for f in factors]
