@@ -10,6 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 from numpy.random import default_rng
+from scipy import ndimage
 
 from marrowscope.measurement import Severity
 from marrowscope.simulate import KneeOptions, knee
@@ -19,6 +20,7 @@ from marrowscope.study.qc.dixon import check_swap
 from marrowscope.study.qc.extent import check_coverage, check_maturity
 from marrowscope.study.qc.ghosts import check_motion_inside
 from marrowscope.study.qc.metal import MARGIN_MM, check_metal, find_metal
+from marrowscope.study.qc.morphology import grown, shrunk
 from marrowscope.study.qc.noise import check_motion, check_snr
 from marrowscope.study.qc.physis import check_growth_plates
 from marrowscope.study.qc.slices import Slices, coarse
@@ -188,6 +190,16 @@ def test_open_plates_of_a_simulated_child_are_seen_and_an_adults_scars_are_not(a
     study = knee(402, KneeOptions(age_years=age, voxel_mm=1.0, lesions=()))
     fluid = study.series[0].volume
     assert check_growth_plates(fluid, coarse(fluid)).severity is severity
+
+
+@pytest.mark.parametrize("shape", [(4, 30, 23), (3, 1, 9), (1, 5, 1)])
+@pytest.mark.parametrize("times", [1, 2, 5, 12])
+def test_masks_grow_and_shrink_as_scipys(shape: tuple[int, ...], times: int) -> None:
+    stack = default_rng(3).random(shape) > 0.5
+    stack[:, : shape[1] // 2] |= default_rng(4).random((shape[0], shape[1] // 2, shape[2])) > 0.1
+    for mask, found, lost in zip(stack, grown(stack, times), shrunk(stack, times), strict=True):
+        assert np.array_equal(found, ndimage.binary_dilation(mask, iterations=times))
+        assert np.array_equal(lost, ndimage.binary_erosion(mask, iterations=times))
 
 
 def test_nothing_repeats_in_an_image_without_edges() -> None:

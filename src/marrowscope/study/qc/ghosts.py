@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from marrowscope.measurement import Measurement, QcCheck, Severity
+from marrowscope.study.qc.morphology import grown
 from marrowscope.study.qc.slices import Slices
 from marrowscope.study.qc.thresholds import threshold
 from marrowscope.volume import AnyArray, FloatArray, Volume, direction_letter
@@ -122,7 +123,7 @@ def _repeats(plane: AnyArray, sigma: float, most: int) -> FloatArray:
     slope[:_FRAME_PIXELS], slope[-_FRAME_PIXELS:], bend[:_FRAME_PIXELS], bend[-_FRAME_PIXELS:] = 0, 0, 0, 0
     edge = np.hypot(slope, bend)
     strong, hiding = np.percentile(edge[::2, ::2], [_SOURCE_PERCENT, _LEFT_OUT_PERCENT])
-    rest = ~ndimage.binary_dilation(edge > hiding, iterations=_WIDENED)
+    rest = ~grown(edge > hiding, _WIDENED)
     size = fft.next_fast_len(edge.shape[0] + most, real=True)
     weak = fft.rfft(np.where(rest, slope, np.float32(0)), size, axis=0)
     scale = float((slope[rest] ** 2).sum()) * float((edge[edge > strong] ** 2).sum())

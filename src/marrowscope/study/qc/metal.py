@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from marrowscope.measurement import Measurement, QcCheck, Severity
+from marrowscope.study.qc.morphology import grown, shrunk
 from marrowscope.study.qc.slices import Slices
 from marrowscope.study.qc.thresholds import threshold
 from marrowscope.volume import AnyArray
@@ -117,7 +118,7 @@ def voids_of(slices: Slices, k: int) -> list[Void]:
     black = (plane < 2 * threshold(_CODE, "void_level") * level) & (
         level > 0.3 * float(np.percentile(level[::2, ::2], 90))
     )
-    labels, _ = ndimage.label(ndimage.binary_opening(black, iterations=2))
+    labels, _ = ndimage.label(grown(shrunk(black, 2), 2))
     relative = plane / np.maximum(level, 1e-6)
     area = slices.step_mm[0] * slices.step_mm[1]
     found = []
@@ -145,11 +146,9 @@ def _touches_edge(place: tuple[slice, slice], shape: tuple[int, ...]) -> bool:
 
 
 def _void(k: int, labels: AnyArray, label: int, place: tuple[slice, slice], relative: AnyArray, area: float) -> Void:
-    from scipy import ndimage
-
     rows, columns = (slice(max(0, part.start - _MARGIN), part.stop + _MARGIN) for part in place)
     mask, around = labels[rows, columns] == label, relative[rows, columns]
-    ring = ndimage.binary_dilation(mask, iterations=5) & ~ndimage.binary_dilation(mask, iterations=2)
+    ring = grown(mask, 5) & ~grown(mask, 2)
     return Void(
         k,
         place,

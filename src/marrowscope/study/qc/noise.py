@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from marrowscope.measurement import Measurement, QcCheck, Severity
+from marrowscope.study.qc.morphology import grown, shrunk
 from marrowscope.study.qc.slices import Slices
 from marrowscope.study.qc.thresholds import threshold
 from marrowscope.volume import AnyArray, Volume
@@ -58,14 +59,14 @@ def ghost_ratio(slices: Slices, k: int) -> float | None:
     """Band-passed structure in the air of one slice over the body's median; None where there is too little air."""
     from scipy import ndimage
 
-    air = ~ndimage.binary_dilation(slices.body[k], iterations=_SKIN_PIXELS)
+    air = ~grown(slices.body[k], _SKIN_PIXELS)
     n = _FRAME_PIXELS
     air[:n], air[-n:], air[:, :n], air[:, -n:] = False, False, False, False
     if int(air.sum()) < _MIN_AIR_PIXELS or not slices.body[k].any():
         return None
     plane = np.where(air, slices.values[k], np.median(slices.values[k][air]))
     fine, wide = (ndimage.gaussian_filter(plane, sigma) for sigma in _GHOST_SIGMA)
-    core = ndimage.binary_erosion(air, iterations=4)
+    core = shrunk(air, 4)
     signal = float(np.median(slices.values[k][slices.body[k]]))
     if signal <= _MIN_OVER_NOISE * (slices.noise or 0.0) or int(core.sum()) < _MIN_AIR_PIXELS // 2:
         return None

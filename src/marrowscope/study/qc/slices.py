@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, TypeVar, overload
 
 import numpy as np
 
+from marrowscope.study.qc.morphology import grown, shrunk
 from marrowscope.study.qc.tissues import Tissues, fat_and_muscle
 from marrowscope.volume import AnyArray, Volume
 
@@ -21,6 +22,7 @@ _CORNER_MARGIN_MM: Final = 4.0
 _BODY_SHARE: Final = 0.06
 """The body is brighter than this share of the 95th percentile, well suppressed fat included."""
 
+_CLOSED_PIXELS: Final = 3
 _STRIDE: Final = 2
 _PAD: Final = 30
 _AIR_SHARE: Final = 0.2
@@ -88,11 +90,9 @@ class Slices:
     def _masks(self, level: float) -> AnyArray:
         from scipy import ndimage
 
-        masks = np.zeros(self.values.shape, dtype=bool)
-        for k, plane in enumerate(self.values):
-            raw = ndimage.binary_closing(ndimage.gaussian_filter(plane, 1.5) > level, iterations=3)
-            masks[k] = _largest(_without_holes(_closed_at_frame(raw)))
-        return masks
+        bright = np.stack([ndimage.gaussian_filter(plane, 1.5) > level for plane in self.values])
+        closed = shrunk(grown(bright, _CLOSED_PIXELS), _CLOSED_PIXELS)
+        return np.stack([_largest(_without_holes(_closed_at_frame(mask))) for mask in closed])
 
     @once
     def depth_mm(self) -> AnyArray:

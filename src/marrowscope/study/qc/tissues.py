@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from marrowscope.study.qc.morphology import shrunk
 from marrowscope.volume import AnyArray
 
 Tissues = tuple[AnyArray, AnyArray]
@@ -28,8 +29,6 @@ def fat_and_muscle(plane: AnyArray, body: AnyArray, step_mm: tuple[float, float]
         plane, body: one coarse slice and where the patient is in it, one shape.
         step_mm: the coarse grid's steps.
     """
-    from scipy import ndimage
-
     if int(body.sum()) < 4 * MIN_PIXELS:
         return None
     wide = [2 * LOCAL_MM / step for step in step_mm]
@@ -39,10 +38,10 @@ def fat_and_muscle(plane: AnyArray, body: AnyArray, step_mm: tuple[float, float]
     even = np.where(body, plane / np.maximum(full, 1e-6), 0)
     cut = otsu(even[body])
     bright, dim = float(np.median(even[body & (even > cut)])), float(np.median(even[body & (even <= cut)]))
-    fat = ndimage.binary_erosion(body & (even > cut + 0.3 * (bright - cut)))
-    muscle = ndimage.binary_erosion(body & (even > 0.75 * dim) & (even < min(cut, 1.25 * dim)))
+    fat = shrunk(body & (even > cut + 0.3 * (bright - cut)))
+    muscle = shrunk(body & (even > 0.75 * dim) & (even < min(cut, 1.25 * dim)))
     enough = min(int(fat.sum()), int(muscle.sum())) >= MIN_PIXELS
-    return (np.asarray(fat), np.asarray(muscle)) if enough else None
+    return (fat, muscle) if enough else None
 
 
 def smooth(plane: AnyArray, sigma: list[float]) -> AnyArray:
