@@ -8,6 +8,7 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
@@ -334,6 +335,14 @@ def test_names_of_patients_are_blotted_out_of_what_is_shown(tmp_path: Path) -> N
     shown = str(describe(study)).lower()
     assert "muster" not in shown and "erika" not in shown and "id778899" not in shown
     assert study.refusals[0].code == "not_an_image"
+
+
+def test_a_nifti_beside_dicom_is_left_out_and_listed(tmp_path: Path) -> None:
+    save(series(truth()), tmp_path)
+    nibabel.save(nibabel.Nifti1Image(truth().astype(np.int16), np.eye(4)), tmp_path / "Muster_t1.nii.gz")
+    study = read_study(tmp_path)
+    assert [(r.code, r.count) for r in study.refusals] == [("nifti_beside_dicom", 1)]
+    assert len(study.series) == 1 and "muster" not in study.refusals[0].what.lower()
 
 
 def test_a_zip_is_read_like_its_folder(tmp_path: Path) -> None:

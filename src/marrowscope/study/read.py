@@ -55,9 +55,24 @@ def read_study(path: Path | str, *, series: Mapping[str, Path] | None = None) ->
         others = tuple(f for f in inputs.files if f not in set(niftis) and f.path not in beside)
         with quiet_pydicom():
             study = _read_dicom_study(others, inputs.refusals)
-        if study.series or not niftis:
+        if study.series:
+            return _without_niftis(study, niftis)
+        if not niftis:
             return study
         return read_nifti_study({f.name: f.path for f in niftis}, guess=True, refusals=study.refusals)
+
+
+def _without_niftis(study: Study, niftis: tuple[InputFile, ...]) -> Study:
+    """A DICOM study with the NIfTI files that lay beside it listed as left out."""
+    if not niftis:
+        return study
+    error = RefusedInputError(
+        "nifti_beside_dicom", "a NIfTI file beside a DICOM study, which is read instead", "one or the other",
+        "name it with --series ROLE=FILE to use it",
+    )  # fmt: skip
+    names = names_in([Header(study.dicom_header)]) if study.dicom_header is not None else ()
+    beside = gather(tuple(error.refusal(file.name) for file in niftis), names)
+    return replace(study, refusals=(*study.refusals, *beside))
 
 
 def _under(path: Path, file: Path) -> Path:
