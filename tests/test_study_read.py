@@ -271,6 +271,13 @@ def test_uneven_slices_are_evened_out_within_a_tolerance_and_refused_beyond_it(
     assert all(np.allclose(s.volume.affine, affine(), atol=1e-4) for s in study.series)
 
 
+def test_echo_times_that_only_scatter_are_one(tmp_path: Path) -> None:
+    files = series(truth())
+    for k, ds in enumerate(files):
+        ds.EchoTime = 70.04 + 0.02 * (k % 2)
+    assert np.array_equal(only(read_study(save(files, tmp_path)))[0], truth())
+
+
 def test_both_knees_in_one_series_are_two_slabs(tmp_path: Path) -> None:
     array = truth()
     left, right = series(array), series(truth(seed=1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,9 @@ ORIENTATION_TOLERANCE: Final = 1e-3
 
 SLAB_GAP: Final = 3.0
 """A gap this many spacings wide parts two slabs (both knees in one series)."""
+
+ECHOES_APART_MS: Final = 0.1
+"""Two echoes lie at least 0.5 ms apart (water and fat at 3 T: 1.15 ms)."""
 
 _KIND_NOISE: Final = frozenset(("ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY"))
 
@@ -36,7 +40,6 @@ _Key = Callable[[Frame], Hashable]
 _HARD_KEYS: Final[tuple[tuple[str, str, _Key], ...]] = (
     ("split_by_matrix", "matrix or pixel spacing", lambda f: (f.rows, f.columns, *(round(s, 4) for s in f.spacing))),
     ("split_by_image_type", "image type", lambda f: tuple(w for w in f.kind if w not in _KIND_NOISE)),
-    ("split_by_echo_time", "echo time", lambda f: None if f.echo_time_ms is None else round(f.echo_time_ms, 1)),
     ("split_by_b_value", "b-value", lambda f: None if f.b_value is None else round(f.b_value)),
     ("split_by_tube_voltage", "tube voltage", lambda f: f.kvp),
 )
@@ -68,6 +71,7 @@ def split(frames: Sequence[Frame], same: SamePixels) -> list[Part]:
     parts = _by_orientation(Part(tuple(frames)))
     for code, words, key in _HARD_KEYS:
         parts = [piece for part in parts for piece in _by(part, code, words, key)]
+    parts = [piece for part in parts for piece in _by_echo_time(part)]
     parts = [piece for part in parts for piece in _by_full_stacks(part)]
     for code, words, key in _SOFT_KEYS:
         parts = [piece for part in parts for piece in (_by(part, code, words, key) if _conflicts(part) else [part])]
@@ -80,6 +84,14 @@ def _by(part: Part, code: str, words: str, key: _Key) -> list[Part]:
     for frame in part.frames:
         groups[key(frame)].append(frame)
     return _parts(part, groups.values(), code, words)
+
+
+def _by_echo_time(part: Part) -> list[Part]:
+    """Split by echo; times that only scatter (an effective echo time is computed slice by slice) are one."""
+    times = sorted({f.echo_time_ms for f in part.frames if f.echo_time_ms is not None})
+    steps = (b - a > ECHOES_APART_MS for a, b in pairwise(times))
+    echoes: dict[float | None, int] = dict(zip(times, accumulate(steps, initial=0), strict=False))  # none: no times
+    return _by(part, "split_by_echo_time", "echo time", lambda f: echoes.get(f.echo_time_ms))
 
 
 def _by_full_stacks(part: Part) -> list[Part]:
@@ -98,15 +110,14 @@ def _parts(part: Part, groups: Iterable[Sequence[Frame]], code: str, words: str)
 
 
 def _by_orientation(part: Part) -> list[Part]:
+    directions = np.array([frame.orientation for frame in part.frames])
     groups: list[list[Frame]] = []
-    for frame in part.frames:
-        normal_of(frame)
-        for group in groups:
-            if np.abs(np.subtract(frame.orientation, group[0].orientation)).max() < ORIENTATION_TOLERANCE:
-                group.append(frame)
-                break
-        else:
-            groups.append([frame])
+    left = np.arange(len(directions))
+    while len(left):
+        normal_of(part.frames[left[0]])  # refuses what is no pair of directions
+        near = np.abs(directions[left] - directions[left[0]]).max(axis=1) < ORIENTATION_TOLERANCE
+        groups.append([part.frames[i] for i in left[near]])
+        left = left[~near]
     return _parts(part, groups, "split_by_orientation", "orientation")
 
 
