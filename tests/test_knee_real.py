@@ -59,7 +59,8 @@ def test_bones_of_a_real_exam_follow_the_hand_drawn_outlines(exam: str) -> None:
     both = total = 0
     for entry in (o for o in clinical.outlines() if o["exam"] == exam):
         volume = clinical.volume(arrays(exam)[entry["series"]], entry["series"])
-        labels = clean(look(around(volume, entry["slice"])).label, 2)
+        shown = around(volume, entry["slice"])
+        labels = clean(look(shown).label, shown)
         for name, points in entry["bones"].items():
             truth = clinical.raster(points, volume.array.shape[1::-1])
             mine = labels[name][:, :, 1].T

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marrowscope.anatomy.knee import clean, implausible, joint_depth, within
+from marrowscope.anatomy.knee import clean, implausible, joint_depth, tapered, within
 from marrowscope.anatomy.knee_model import BONES
 from marrowscope.anatomy.knee_regions import subregions
 from marrowscope.anatomy.knee_side import lateral_direction
@@ -134,7 +134,7 @@ def test_what_is_no_knee_is_refused() -> None:
     swapped = {**bones, "femur": bones["tibia"], "tibia": bones["femur"]}
     assert "above" in implausible(swapped, grid)
     assert "femur" in implausible({**bones, "femur": np.zeros(grid.shape, bool)}, grid)
-    specks = clean(np.zeros(grid.shape, np.uint8), grid.slice_axis)
+    specks = clean(np.zeros(grid.shape, np.uint8), grid)
     assert "femur" in implausible(specks, grid)
 
 
@@ -147,5 +147,17 @@ def test_a_slice_spoilt_by_motion_does_not_cut_a_bone_in_two() -> None:
     across = np.flatnonzero(bones["tibia"].any(axis=tuple(a for a in range(3) if a != axis)))
     spoilt = int(across[len(across) // 2])
     label[tuple(spoilt if a == axis else slice(None) for a in range(3))] = 0
-    whole = clean(label, axis)
+    whole = clean(label, grid)
     assert all(np.array_equal(whole[name], label == n) for n, name in enumerate(BONES, 1) if name != "fibula")
+
+
+def test_muscle_at_the_end_of_the_stack_is_no_bone() -> None:
+    bones, grid = knee("left")
+    for name in ("femur", "tibia"):
+        bone = bones[name]
+        assert np.array_equal(tapered(bone, grid), bone)
+        wrong = np.moveaxis(bone.copy(), grid.slice_axis, 0)
+        outer = int(np.flatnonzero(wrong.any(axis=(1, 2)))[0])
+        wrong[outer : outer + 2, :30, :30] = True
+        assert wrong.sum() > bone.sum()
+        assert np.array_equal(tapered(np.moveaxis(wrong, 0, grid.slice_axis), grid), bone)

@@ -32,6 +32,9 @@ noise. Judgement, from looking at drawn slices."""
 
 LESION_SHARE = 0.4
 """Share of slices put through a lesion on purpose (of maps that have one): few slices meet one by chance."""
+ALONG = 2
+"""The axis of a baked map along the limb."""
+
 NAMES, BONE, MARROW = plan.tissue_names(), plan.bone_of_code(), plan.marrow_of_code()
 META = np.array([plan.bone_code(b, plan.METAPHYSIS) for b in (1, 2, 4)])
 
@@ -108,7 +111,7 @@ def _pose(baked: Baked, plane: str, rng: Generator) -> tuple[np.ndarray, np.ndar
     centre = np.array([shape[0] / 2, shape[1] * 0.53, baked.joint])
     spread = {"sagittal": 42.0, "coronal": 40.0, "axial": 60.0}[plane]
     centre[normal] += rng.uniform(-spread, spread) / baked.spacing[normal]
-    centre += rng.normal(0, (6, 6, 8)) / baked.spacing
+    centre += rng.normal(0, (6, 6, 16)) / baked.spacing
     if len(baked.spots) and rng.random() < LESION_SHARE:
         centre[normal] = baked.spots[rng.integers(len(baked.spots))][normal]
     basis = np.zeros((3, 3))
@@ -146,7 +149,8 @@ def _slab(baked: Baked, plane: str, thickness: float, rng: Generator) -> tuple[n
         place = np.round(flat + (through * offset * thickness)[:, None, None]).astype(np.int32)
         inside = np.ones(place.shape[1:], bool)
         for axis in range(3):
-            inside &= (place[axis] >= 0) & (place[axis] < shape[axis])
+            if axis != ALONG:  # the limb goes on past both ends of a map, as its last slices
+                inside &= (place[axis] >= 0) & (place[axis] < shape[axis])
             np.clip(place[axis], 0, shape[axis] - 1, out=place[axis])
         index = (place[0] * shape[1] + place[1]) * shape[2] + place[2]
         pair = [np.where(inside, np.take(v.reshape(-1), index), 0) for v in baked.array]
@@ -223,7 +227,7 @@ def _water_fat(codes: np.ndarray, share: np.ndarray, rng: Generator, clean: bool
     kind, signals, edema = _signals(rng)
     pools, healthy = [], []
     patch = np.clip(texture(2, rng) + texture(1, rng) * 0.5 - rng.uniform(0.2, 2.0), 0, 1)
-    patch *= rng.uniform(0.3, 1.0) if rng.random() < (0.1 if clean else 0.3) else rng.uniform(0, 0.5)
+    patch *= rng.uniform(0.3, 1.0) if rng.random() < (0.18 if clean else 0.35) else rng.uniform(0, 0.5)
     if rng.random() < 0.35:  # shaft and epiphysis of the young differ much
         signals[META] *= np.float32(np.exp(rng.normal(0, 0.45)))
     for pool in (0, 1):
@@ -285,6 +289,17 @@ def _metal(image: np.ndarray, codes: np.ndarray, rng: Generator) -> None:
         image[far < size] = 0
 
 
+def _pulsation(image: np.ndarray, top: float, rng: Generator) -> np.ndarray:
+    """Stripes that a pulsating vessel leaves along the phase direction, in a band of the picture."""
+    period, sharp = rng.uniform(5, 24), rng.uniform(1, 5)
+    at = np.arange(SIZE) + rng.uniform(0, period) + texture(3, rng)[0] * rng.uniform(0, 2)
+    comb = np.clip(np.cos(2 * np.pi * at / period), 0, 1) ** sharp * np.exp(rng.normal(0, 0.4, SIZE))
+    band = np.exp(-((np.linspace(-1, 1, SIZE) - rng.uniform(-0.8, 0.8)) ** 2) / rng.uniform(0.1, 1.5))
+    stripes = np.outer(band, ndimage.gaussian_filter1d(comb, 0.7))
+    stripes = (stripes if rng.random() < 0.75 else stripes.T) * (1 + 0.5 * texture(1, rng))
+    return image + top * rng.uniform(0.03, 0.25) * (image > 0.02 * top) * stripes
+
+
 def _camera(image: np.ndarray, rng: Generator, clean: bool) -> tuple[np.ndarray, float]:
     """Blur, shading, ghosts, noise; and the standard deviation of the noise."""
     image = ndimage.gaussian_filter(image, (rng.uniform(0.25, 0.9), rng.uniform(0.25, 0.9)))
@@ -297,6 +312,8 @@ def _camera(image: np.ndarray, rng: Generator, clean: bool) -> tuple[np.ndarray,
         ghost = np.roll(image, shift, axis) + np.roll(image, -shift, axis)
         image = image + size * ghost * np.cos(texture(2, rng))
     top = float(np.percentile(image, 98)) + 1e-6
+    if rng.random() < 0.2:
+        image = np.abs(_pulsation(image, top, rng))
     sigma = top / np.exp(rng.uniform(np.log(20 if clean else 9), np.log(70)))
     noise = rng.standard_normal((2, SIZE, SIZE)).astype(np.float32) * sigma
     if rng.random() < 0.5:

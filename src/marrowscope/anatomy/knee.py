@@ -36,6 +36,10 @@ JOINT_REACH_MM = 14.0
 DEPTH_MM = 1.0
 """In-plane step at which depth is worked out: finer tells nothing and costs seconds."""
 
+SHADOW_MM, LEAST_IN_SHADOW = 6.0, 0.4
+"""A part of a slice belongs to a bone when this share of it lies within this far of the slice before (judgement: muscle
+taken for femur had 0.27 at most on twelve real exams, bone of sixteen simulated knees 0.47 and more)."""
+
 CROSSING = ("femur", "tibia", "patella")
 """Bones that cross the midline of the knee."""
 
@@ -51,7 +55,7 @@ def segment(exam: Exam) -> Anatomy:
         chances = look(exam.image)
     except GeometryError as error:
         return given.abstain(exam, error.found, error.do)
-    outlines = clean(chances.label, exam.image.slice_axis)
+    outlines = clean(chances.label, exam.image)
     fault = implausible(outlines, exam.image)
     if fault:
         return given.abstain(exam, fault, "give the bones with --bones FILE")
@@ -89,14 +93,14 @@ def believable_edema(chances: Chances, outlines: Mapping[str, BoolArray], slice_
     return edema
 
 
-def clean(label: AnyArray, slice_axis: int) -> dict[str, BoolArray]:
-    """The largest piece of each bone, holes of each slice filled; the caller leaves out what is too small.
+def clean(label: AnyArray, grid: Volume) -> dict[str, BoolArray]:
+    """The largest piece of each bone, tapered, holes of each slice filled; the caller leaves out what is too small.
 
     Pieces of the bones that cross the midline are one where they overlap across up to two slices without the bone:
     a slice spoilt by motion does not cut a bone in two.
     """
-    flat = np.ones([1 if a == slice_axis else 3 for a in range(3)], dtype=bool)
-    across = np.ones([3 if a == slice_axis else 1 for a in range(3)], dtype=bool)
+    flat = np.ones([1 if a == grid.slice_axis else 3 for a in range(3)], dtype=bool)
+    across = np.ones([3 if a == grid.slice_axis else 1 for a in range(3)], dtype=bool)
     outlines = {}
     for number, name in enumerate(BONES, start=1):
         found = np.asarray(label == number)
@@ -108,8 +112,30 @@ def clean(label: AnyArray, slice_axis: int) -> dict[str, BoolArray]:
         joined, _ = ndimage.label(near, structure=SIXES)
         pieces = np.where(found[box], joined, 0)
         largest = int(np.bincount(pieces.ravel())[1:].argmax()) + 1
-        outlines[name][box] = ndimage.binary_fill_holes(pieces == largest, flat)
+        outlines[name][box] = ndimage.binary_fill_holes(tapered(pieces == largest, grid), flat)
     return outlines
+
+
+def tapered(mask: BoolArray, grid: Volume) -> BoolArray:
+    """The mask without what lies outside the bone's own shadow on the outer slices.
+
+    From its largest slice outwards a bone only shrinks: a part of a slice that mostly lies beside the slice before it
+    is muscle or fluid at the end of the stack.
+    """
+    slices = np.moveaxis(mask, grid.slice_axis, 0).copy()
+    spacing = [grid.spacing[a] for a in grid.in_plane_axes]
+    widest = int(slices.sum(axis=(1, 2)).argmax())
+    for outwards in (range(widest + 1, len(slices)), range(widest - 1, -1, -1)):
+        before = slices[widest]
+        for n in outwards:
+            if not slices[n].any():
+                continue
+            near = ndimage.distance_transform_edt(~before, sampling=spacing) <= SHADOW_MM
+            parts, count = ndimage.label(slices[n])
+            inside = ndimage.mean(near, parts, np.arange(1, count + 1))
+            slices[n] &= np.isin(parts, 1 + np.flatnonzero(np.asarray(inside) >= LEAST_IN_SHADOW))
+            before = slices[n] if slices[n].any() else before
+    return np.asarray(np.moveaxis(slices, 0, grid.slice_axis))
 
 
 def implausible(outlines: dict[str, BoolArray], grid: Volume) -> str:
