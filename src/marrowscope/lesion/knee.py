@@ -37,7 +37,7 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
         inner = deep(anatomy)
         found = seeds(exam, anatomy, inner, evidence, chance.array, reference.median)
         near = reach(carried(found, bright & inner, evidence, anatomy.bones.volume), exam.image.spacing)
-        return near & ~red_marrow(bright & near, image, chance.array, reference)
+        return near & ~unlikely(bright & near, image, chance.array, reference)
 
     rules = threshold.detect(exam, anatomy, believed)
     if rules.reference is None:
@@ -67,7 +67,8 @@ def seeds(
         chance: the model's probability of edema. reference: brightness of normal marrow.
     """
     searched = anatomy.bones.mask() & ~exam.unusable & ~anatomy.uncertain
-    likely = chance >= setting("knee", "cutoff")
+    cutoffs = setting("knee", "cutoff"), setting("knee", "cutoff_patella")
+    likely = chance >= np.where(anatomy.bones.mask("patella"), cutoffs[1], cutoffs[0])
     marked = np.asarray(searched & likely & (evidence >= setting("knee", "least_contrast")))
     sure = cores(anatomy, inner) & (evidence >= setting("knee", "core_contrast"))
     found = np.zeros(marked.shape, dtype=bool)
@@ -77,13 +78,18 @@ def seeds(
     return found
 
 
-def red_marrow(bright: BoolArray, image: Volume, chance: AnyArray, reference: Reference) -> BoolArray:
-    """Objects of ``bright`` dimmer than muscle, unless the model is sure of them; none where muscle is not known."""
+def unlikely(bright: BoolArray, image: Volume, chance: AnyArray, reference: Reference) -> BoolArray:
+    """Objects of ``bright`` that the model does not stand for.
+
+    Those it hardly marks anywhere (fluid that a seed beside it led to), and those dimmer than muscle of which it is not
+    sure (red marrow); the latter not where muscle is not known.
+    """
     found = np.zeros(bright.shape, dtype=bool)
     dim = setting("knee", "over_muscle") * (reference.muscle or 0.0)
     for candidate in candidates(bright, image, reference.median, found):
-        sure = float(candidate.crop.values(chance).mean()) >= setting("knee", "sure_though_dim")
-        if candidate.plateau < dim and not sure:
+        chances = candidate.crop.values(chance)
+        doubted = candidate.plateau < dim and chances.mean() < setting("knee", "sure_though_dim")
+        if doubted or (chances >= setting("knee", "cutoff")).mean() < setting("knee", "least_marked"):
             found[candidate.crop.box] |= candidate.crop.mask
     return found
 
