@@ -68,11 +68,13 @@ def wait_for(what: str, done: object, seconds: float = 90) -> None:
 
 
 def phantom_study(folder: Path) -> list[Dataset]:
-    """A small simulated knee study under a planted name."""
+    """A simulated knee study with one plain lesion, under a planted name."""
     from marrowscope.commands.simulate import simulate_to
+    from marrowscope.simulate import KneeOptions, LesionRequest
 
+    options = KneeOptions(lesions=(LesionRequest("medial_femoral_condyle", 3.0),))
     made = []
-    for path in sorted(simulate_to(folder, 5).rglob("*")):
+    for path in sorted(simulate_to(folder, 5, options).rglob("*")):
         if path.is_file():
             ds = pydicom.dcmread(path)
             ds.PatientName = NAME

@@ -314,7 +314,7 @@ def bright_study(folder: Path) -> Path:
     array[bones] = 100 + rng.normal(0, 8, int(bones.sum()))
     spot = np.zeros(study_files.SHAPE)
     spot[8:15, 10:18, 2:5] = 200.0
-    array += ndimage.gaussian_filter(spot, 0.7) * bones
+    array += ndimage.gaussian_filter(spot, 1.3) * bones  # soft: a sharp one would be a cyst
     images = study_files.series(array.astype(np.uint16))
     study_files.save(images, folder)
     pixels = np.zeros((7, 36, 40, 2), np.uint8)

@@ -34,10 +34,11 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
         return threshold.detect(exam, anatomy)
 
     def believed(bright: BoolArray, evidence: AnyArray, image: Volume, reference: Reference) -> BoolArray:
+        bright = bright & (chance.array > 0)  # where the model doubts the bone itself nothing is carried to either
         inner = deep(anatomy)
         found = seeds(exam, anatomy, inner, evidence, chance.array, reference.median)
         near = reach(carried(found, bright & inner, evidence, anatomy.bones.volume), exam.image.spacing)
-        return near & ~unlikely(bright & near, image, chance.array, reference)
+        return bright & near & ~red_marrow(bright & near, image, chance.array, reference)
 
     rules = threshold.detect(exam, anatomy, believed)
     if rules.reference is None:
@@ -78,18 +79,13 @@ def seeds(
     return found
 
 
-def unlikely(bright: BoolArray, image: Volume, chance: AnyArray, reference: Reference) -> BoolArray:
-    """Objects of ``bright`` that the model does not stand for.
-
-    Those it hardly marks anywhere (fluid that a seed beside it led to), and those dimmer than muscle of which it is not
-    sure (red marrow); the latter not where muscle is not known.
-    """
+def red_marrow(bright: BoolArray, image: Volume, chance: AnyArray, reference: Reference) -> BoolArray:
+    """Objects of ``bright`` dimmer than muscle of which the model is not sure; none where muscle is not known."""
     found = np.zeros(bright.shape, dtype=bool)
     dim = setting("knee", "over_muscle") * (reference.muscle or 0.0)
     for candidate in candidates(bright, image, reference.median, found):
-        chances = candidate.crop.values(chance)
-        doubted = candidate.plateau < dim and chances.mean() < setting("knee", "sure_though_dim")
-        if doubted or (chances >= setting("knee", "cutoff")).mean() < setting("knee", "least_marked"):
+        sure = float(candidate.crop.values(chance).mean()) >= setting("knee", "sure_though_dim")
+        if candidate.plateau < dim and not sure:
             found[candidate.crop.box] |= candidate.crop.mask
     return found
 

@@ -22,7 +22,7 @@ from marrowscope.study import Role
 
 MM3_PER_CM3 = 1000.0
 PLAUSIBLE = "plausible thresholds"
-SIMULATED = "9 of 10 simulated lesions of this size"
+SIMULATED = "holding 9 of 10 simulated lesions of this size"
 GROWTH_VOXELS = 3
 """The lenient threshold may add this many voxels around a lesion: further is another object."""
 
