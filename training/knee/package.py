@@ -33,7 +33,8 @@ FAILURES = [
     "The patella on fat-suppressed slices is drawn too long into its tendons, or too short beside a large effusion "
     "(Dice 0.65 to 0.9 on real slices); cartilage beside it may be taken for edema.",
     "In one young real knee a part of the tibial shaft below the growth plate was missed on a fat-suppressed slice.",
-    "Muscle on the outermost slices may be taken for the shaft; what lies beside the bone's shadow is taken away again.",
+    "Muscle on the outermost slices may be taken for the shaft; what lies beside the bone's shadow is taken away "
+    "again.",
     "Edema is found less often than a reader would and its extent is understated: the cut-off was set so that real "
     "exams without edema stay clean.",
     "Edema close to the growth plate of young adults and red marrow that is patchy may be taken for each other.",
