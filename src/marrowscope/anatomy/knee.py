@@ -30,6 +30,9 @@ LEAST_SURE_ON_A_SLICE = 0.8
 """Mean probability of a bone on one slice below which no edema is believed there: such slices graze the bone or show
 fluid and cartilage taken for it. Slices with real lesions have 0.86 and more (three clinical exams)."""
 
+SMALLEST_CHANCE = np.float32(1e-6)
+"""A probability too small for single precision is this: 0 says that the bone itself is doubted."""
+
 JOINT_REACH_MM = 14.0
 """Bone surface within this of another bone faces the joint: cartilage and meniscus lie between."""
 
@@ -82,8 +85,8 @@ def assemble(exam: Exam, outlines: Mapping[str, BoolArray], chances: Chances) ->
 
 
 def believable_edema(chances: Chances, outlines: Mapping[str, BoolArray], slice_axis: int) -> AnyArray:
-    """The probability of edema, 0 in each bone on the slices where the model is not sure of that bone."""
-    edema = chances.edema.copy()
+    """The probability of edema: 0 in each bone on the slices where the model is not sure of it, and only there."""
+    edema = np.maximum(chances.edema, SMALLEST_CHANCE)
     along = tuple(a for a in range(3) if a != slice_axis)
     for mask in outlines.values():
         count = mask.sum(axis=along)

@@ -34,11 +34,11 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
         return threshold.detect(exam, anatomy)
 
     def believed(bright: BoolArray, evidence: AnyArray, image: Volume, reference: Reference) -> BoolArray:
-        bright = bright & (chance.array > 0)  # where the model doubts the bone itself nothing is carried to either
         inner = deep(anatomy)
+        sure = bright & inner & (chance.array > 0)  # nothing is carried to slices where the model doubts the bone
         found = seeds(exam, anatomy, inner, evidence, chance.array, reference.median)
-        near = reach(carried(found, bright & inner, evidence, anatomy.bones.volume), exam.image.spacing)
-        return bright & near & ~red_marrow(bright & near, image, chance.array, reference)
+        near = reach(carried(found, sure, evidence, anatomy.bones.volume), exam.image.spacing)
+        return near & ~unlikely(bright & near, image, chance.array, reference)
 
     rules = threshold.detect(exam, anatomy, believed)
     if rules.reference is None:
@@ -79,13 +79,19 @@ def seeds(
     return found
 
 
-def red_marrow(bright: BoolArray, image: Volume, chance: AnyArray, reference: Reference) -> BoolArray:
-    """Objects of ``bright`` dimmer than muscle of which the model is not sure; none where muscle is not known."""
+def unlikely(bright: BoolArray, image: Volume, chance: AnyArray, reference: Reference) -> BoolArray:
+    """Objects of ``bright`` that are no edema by the model's word.
+
+    Those that lie almost whole on slices where it doubts the bone (joint fluid taken for bone), and those dimmer than
+    muscle of which it is not sure (red marrow; none where muscle is not known).
+    """
     found = np.zeros(bright.shape, dtype=bool)
     dim = setting("knee", "over_muscle") * (reference.muscle or 0.0)
     for candidate in candidates(bright, image, reference.median, found):
-        sure = float(candidate.crop.values(chance).mean()) >= setting("knee", "sure_though_dim")
-        if candidate.plateau < dim and not sure:
+        chances = candidate.crop.values(chance)
+        unsure = chances.mean() < setting("knee", "sure_though_dim")
+        doubted = (chances == 0).mean() > setting("knee", "most_doubted")
+        if doubted or (unsure and candidate.plateau < dim):
             found[candidate.crop.box] |= candidate.crop.mask
     return found
 
