@@ -25,6 +25,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
+from benchmarks.agreement import interval_of
 from marrowscope.simulate import Fault, KneeOptions, LesionRequest, SimulatedStudy, knee, write_dicom
 from marrowscope.simulate.lesions import lesion_data
 from marrowscope.simulate.study import BONE_LABELS
@@ -235,21 +236,34 @@ FLOOR_CM3 = 0.05
 
 
 def retest(work: Path) -> int:
-    """Smallest detectable changes from unchanged pairs: volume as a factor and a floor, brightness, scores."""
+    """Smallest detectable changes from unchanged pairs, with their intervals: as a factor for volume and brightness."""
     with (work / "out" / "changes.csv").open(encoding="utf-8") as stream:
         rows = [r for r in csv.DictReader(stream) if r["difference"] != ""]
     for code in sorted({r["code"] for r in rows}):
         values = np.array([(float(r["before"]), float(r["after"])) for r in rows if r["code"] == code])
-        gap = values[:, 1] - values[:, 0]
-        line = f"{code}: n {len(gap)}, bias {gap.mean():+.3f}, SDC {1.96 * np.sqrt((gap**2).mean()):.3f} absolute"
-        both = values[(values >= FLOOR_CM3).all(axis=1)]
-        if code in (VOLUME, "edema_brightness") and len(both) > 2:
-            logs = np.log(both[:, 1] / both[:, 0])
-            line += f", factor {np.exp(1.96 * np.sqrt((logs**2).mean())):.3f} (n {len(both)})"
-            small = np.abs(gap[(values < 4 * FLOOR_CM3).any(axis=1)])
-            line += f", differences with a volume under {4 * FLOOR_CM3:g}: {np.round(small, 3).tolist()}"
-        print(line)
+        print(f"{code}: {_retested(values, code in (VOLUME, 'edema_brightness'))}")
     return 0
+
+
+def _retested(values: np.ndarray, ratio: bool) -> str:
+    """Bias and smallest detectable change of one number; ``values`` has a row a pair."""
+    gap = values[:, 1] - values[:, 0]
+    size, low, high = _detectable(gap)
+    line = f"n {len(gap)}, {values.min():.2f} to {values.max():.2f}, bias {gap.mean():+.3f}"
+    line += f", SDC {size:.3f} ({low:.3f} to {high:.3f}) absolute"
+    both = values[(values >= FLOOR_CM3).all(axis=1)]
+    if ratio and len(both) > 2:
+        size, low, high = np.exp(_detectable(np.log(both[:, 1] / both[:, 0])))
+        small = np.abs(gap[(values < 4 * FLOOR_CM3).any(axis=1)])
+        line += f", factor {size:.3f} ({low:.3f} to {high:.3f}, n {len(both)})"
+        line += f", differences with a value under {4 * FLOOR_CM3:g}: {np.round(small, 3).tolist()}"
+    return line
+
+
+def _detectable(gaps: np.ndarray) -> tuple[float, float, float]:
+    """1.96 x sqrt(2) x SEM, which is 1.96 x the root mean square of the differences, and its 95 % interval."""
+    size = float(1.96 * np.sqrt((gaps**2).mean()))
+    return (size, *interval_of(size, len(gaps)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,47 +1,98 @@
 """Smallest detectable change from examinations that one reader read twice: ``python -m benchmarks sdc_readings DATA``.
 
-DATA holds folders CASE/lesion_R11, R12 (reader 1 twice), R21, R22 (reader 2 twice). With ``--scores`` SPARCC is counted
-on every reading too, in marrowscope's own quadrants (finds the bones of each case: about 15 s each).
+DATA holds folders CASE/lesion_R11, R12 (reader 1 twice), R21, R22 (reader 2 twice). With ``--scores`` the sacroiliac
+scores and the brightness over reference marrow are taken from every reading too, in marrowscope's own quadrants (finds
+the bones of each case by a fold that never saw it: about 15 s each).
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.agreement import interval_of
 from marrowscope.commands.si_cases import Case, find_cases, mask
+from marrowscope.labelmap import BoolArray
+from marrowscope.lesion.types import Objects
 
 FLOOR_CM3 = 0.02
 """Volumes below this enter the logarithm as this."""
 
 SDC = 1.96 * np.sqrt(2)
 
+BRIGHTNESS, EXTENT = "edema_brightness", "asas_sij"
+"""Measures that are judged by their ratio, and by whether both readings agree."""
 
-def pairs(values: dict[str, float | None]) -> list[tuple[float, float]]:
+Read = dict[str, float | None]
+"""A number by reading."""
+
+
+def pairs(values: Read) -> list[tuple[float, float]]:
     """First and second reading of each reader."""
     readers = sorted({name[:2] for name in values})
     both = ((values.get(f"{r}1"), values.get(f"{r}2")) for r in readers)
     return [(a, b) for a, b in both if a is not None and b is not None]
 
 
-def volumes(case: Case) -> dict[str, float | None]:
+def volumes(case: Case) -> Read:
     """Lesion volume of every reading in cm3."""
     return {k: float(mask(v).sum()) * v.voxel_volume_mm3 / 1000 for k, v in case.readings.items()}
 
 
-def scores(case: Case) -> dict[str, float | None]:
-    """SPARCC of every reading."""
-    from marrowscope.commands.bench_si import fold_for, judge
+def scores(case: Case) -> dict[str, Read]:
+    """Every sacroiliac score, and the brightness over reference marrow, of every reading."""
+    from marrowscope.anatomy.si_joint import segment
+    from marrowscope.assessment.pipeline import prepare
+    from marrowscope.commands.bench_si import fold_for
+    from marrowscope.lesion.si_joint import detect
 
-    return dict(judge(case, fold_for(case)).reader_sparcc)
+    fold = fold_for(case)
+    exam = prepare(case.study(), "si_joint")
+    objects = detect(exam, segment(exam, fold), fold)
+    by_reading = {name: _of_reading(objects, mask(read)) for name, read in case.readings.items()}
+    measures = sorted({m for found in by_reading.values() for m in found})
+    return {m: {name: found.get(m) for name, found in by_reading.items()} for m in measures}
+
+
+def _of_reading(objects: Objects, edema: BoolArray) -> Read:
+    from marrowscope.commands.bench_si import scene_of
+    from marrowscope.scoring import asas_sij, berlin_sij, sparcc_sij
+
+    seen = scene_of(objects, edema)
+    rules = (sparcc_sij, berlin_sij, asas_sij)
+    found: Read = {} if seen is None else {rule.ID: rule.of_scene(seen).total.value for rule in rules}
+    reference = objects.reference
+    if reference is not None and reference.median > 0 and edema.any():
+        found[BRIGHTNESS] = float(np.median(objects.exam.image.array[edema])) / reference.median
+    return found
 
 
 def within(differences: np.ndarray) -> float:
     """Standard error of measurement from pairs: root of half the mean squared difference."""
     return float(np.sqrt((differences**2).mean() / 2))
+
+
+def described(measure: str, both: np.ndarray) -> str:
+    """The smallest detectable change of one measure in words; ``both`` has a row a pair."""
+    if measure == EXTENT:
+        return f"{measure}: {int((both[:, 0] != both[:, 1]).sum())} of {len(both)} pairs disagree"
+    ratio = measure == BRIGHTNESS
+    error = within(np.log(both[:, 1] / both[:, 0]) if ratio else both[:, 1] - both[:, 0])
+    low, high = interval_of(SDC * error, len(both))
+    sizes = [float(np.exp(v) if ratio else v) for v in (SDC * error, low, high)]
+    words = "SDC {}{:.2f} (95 % interval {:.2f} to {:.2f})".format("factor " if ratio else "", *sizes)
+    return f"{measure}: n {len(both)}, SEM {error:.3f}, {words}; pairs {np.round(both, 2).tolist()}"
+
+
+def _collected(tables: Iterable[dict[str, Read]]) -> dict[str, np.ndarray]:
+    found: dict[str, list[tuple[float, float]]] = {}
+    for table in tables:
+        for measure, values in table.items():
+            found.setdefault(measure, []).extend(pairs(values))
+    return {measure: np.array(both) for measure, both in found.items() if both}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,11 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cases = [c for c in find_cases(given.data) if c.readings]
     found = np.array([p for c in cases for p in pairs(volumes(c))])
     logs = np.log(np.maximum(found[:, 1], FLOOR_CM3) / np.maximum(found[:, 0], FLOOR_CM3))
+    low, high = np.exp(interval_of(SDC * within(logs), len(logs)))
     print(f"volume: {len(found)} pairs, {np.round(found, 2).tolist()} cm3")
-    print(f"  SEM of log volume {within(logs):.3f}, SDC factor {np.exp(SDC * within(logs)):.2f}")
+    print(
+        f"  SEM of log volume {within(logs):.3f}, SDC factor {np.exp(SDC * within(logs)):.2f} ({low:.2f} to {high:.2f})"
+    )
     print(f"  SDC {SDC * within(found[:, 1] - found[:, 0]):.2f} cm3")
-    if given.scores:
-        points = np.array([p for c in cases for p in pairs(scores(c))])
-        error = within(points[:, 1] - points[:, 0])
-        print(f"SPARCC: {points.tolist()}; SEM {error:.2f}, SDC {SDC * error:.2f} points")
+    for measure, both in _collected(scores(c) for c in cases if given.scores).items():
+        print(described(measure, both))
     return 0

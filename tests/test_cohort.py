@@ -121,11 +121,20 @@ def test_fates_are_said_before_anything_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "subject,visit\na,1\n", "subject,visit,study,colour\na,1,x,red\n", "subject,visit,study\n"]
+    ("text", "words"),
+    [
+        ("", "add subject, visit, study"),
+        ("subject,visit\na,1\n", "add study"),
+        ("subject;visit;study\na;1;x\n", "commas between"),
+        ("subject,visit,study,colour\na,1,x,red\n", "remove colour"),
+        ("subject,visit,study,study\na,1,x,y\n", "remove study"),
+        ("subject,visit,study\na,1,x\nb,1,my,folder\n", "line 3"),
+        ("subject,visit,study\n", "no rows"),
+    ],
 )
-def test_broken_manifests_are_named(tmp_path: Path, text: str) -> None:
+def test_broken_manifests_are_named(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "m.csv").write_text(text)
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=words):
         read_manifest(tmp_path / "m.csv")
 
 
@@ -177,6 +186,24 @@ def test_reading_a_study_tells_its_class_and_what_is_missing(manifest: Path) -> 
     assert (seen.sequence_class, seen.site, seen.side, seen.refused) == ("stir", "knee", "left", "")
     assert "site cannot be told" in look(replace(rows[0], site="")).refused
     assert look(rows[3]).refused.startswith("would be refused")
+    assert "are not found by marrowscope" in look(replace(rows[0], site="other", bones="")).note
+    assert look(replace(rows[0], site="other")).note == ""
+
+
+def test_a_mask_or_history_that_cannot_be_used_is_said_before_anything_runs(manifest: Path, tmp_path: Path) -> None:
+    row = read_manifest(manifest)[0]
+    far = np.diag([1.0, 1.0, 1.0, 1.0])
+    far[:3, 3] = 900.0
+    nib.save(nib.Nifti1Image(np.ones((4, 4, 4), np.uint8), far), tmp_path / "far.nii.gz")
+    nib.save(nib.Nifti1Image(np.zeros((4, 4, 4), np.uint8), far), tmp_path / "none.nii.gz")
+    (tmp_path / "history.yaml").write_text("colour: red\n")
+    for kind, name, words in (
+        ("bones", "far.nii.gz", "0 % lies on the fluid series"),
+        ("bones", "none.nii.gz", "without any label"),
+        ("intake", "history.yaml", "colour"),
+    ):
+        seen = look(replace(row, **{kind: str(tmp_path / name)}))
+        assert seen.refused.startswith("would be refused") and words in seen.refused
 
 
 @pytest.mark.parametrize(("name", "site"), [("T2w", ""), ("bp-knee_T2w", "knee"), ("bp-elbow_T2w", "")])

@@ -37,12 +37,25 @@ def segment(exam: Exam, bones: Path | Volume) -> Anatomy:
     if isinstance(bones, Path) and looks_like_dicom_file(bones):
         return _of_seg(exam, bones)
     volume, names = _read(bones) if isinstance(bones, Path) else (bones, None)
+    return segment_map(exam, _labels_on(exam.image, volume, names), LabelMap.empty(exam.image))
+
+
+def check(bones: Path, image: Volume) -> None:
+    """Raise what :func:`segment` would of a mask file, without an exam; of a DICOM SEG nothing is told before.
+
+    Args:
+        bones: the file. image: a volume on the fluid series' grid.
+    """
+    if not looks_like_dicom_file(bones):
+        _labels_on(image, *_read(bones))
+
+
+def _labels_on(image: Volume, volume: Volume, names: dict[int, str] | None) -> LabelMap:
     labels = _integers(volume)
-    on_grid = labels if labels.same_grid(exam.image) else resample(labels, exam.image, order=0)
+    on_grid = labels if labels.same_grid(image) else resample(labels, image, order=0)
     _check_overlap(labels, on_grid)
     values = [int(v) for v in np.unique(on_grid.array) if v]
-    named = _names(values, names)
-    return segment_map(exam, LabelMap(on_grid, named), LabelMap.empty(exam.image))
+    return LabelMap(on_grid, _names(values, names))
 
 
 def _of_seg(exam: Exam, path: Path) -> Anatomy:

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from marrowscope.anatomy import given
+from marrowscope.anatomy.choose import SEGMENTERS
 from marrowscope.assessment.types import Assessment
 from marrowscope.cohort.manifest import SWAPPED, Fate, Row, swapped
 from marrowscope.errors import MarrowscopeError
 from marrowscope.followup.comparable import SAME_FIELD_T, fluid_series, told_apart, unsuppressed
 from marrowscope.measurement import Severity
+from marrowscope.reasoning.intake import Intake
 from marrowscope.study import Role, read_study
 from marrowscope.study.choose import require_fluid
 
@@ -18,6 +21,7 @@ MIXED = "sequence class differs between this subject's visits ({}): change will 
 MIXED_FIELD = "field strength differs between this subject's visits: change will be not assessable"
 MIXED_T1 = "only some of this subject's visits have a T1: change to those without will be not assessable"
 UNSUPPRESSED = "fat suppression is doubted: change will be not assessable"
+NO_BONES = "bones of this site are not found by marrowscope and none are given: nothing will be sized"
 
 
 Twins = dict[str, list[Row]]
@@ -57,6 +61,10 @@ def look(row: Row) -> Look:
     try:
         study = read_study(Path(row.study))
         fluid = require_fluid(study)
+        if row.bones:
+            given.check(Path(row.bones), fluid.volume)
+        if row.intake:
+            Intake.load(Path(row.intake))
     except MarrowscopeError as error:
         return Look(refused=f"would be refused: {error.found}")
     site, side = row.site or study.site.value or "", row.side or study.side.value or ""
@@ -67,6 +75,8 @@ def look(row: Row) -> Look:
         notes.append(f"the manifest says {row.side}, the study {study.side.value}: the manifest's is used")
     if row.site and study.site.value and row.site != study.site.value:
         notes.append(f"the manifest says {row.site}, the study {study.site.value}: the manifest's is used")
+    if not row.bones and site not in SEGMENTERS:
+        notes.append(NO_BONES)
     suppression = fluid.check("fat_suppression")
     if suppression is not None and suppression.severity is Severity.WARNING:
         notes.append(UNSUPPRESSED)

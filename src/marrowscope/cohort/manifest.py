@@ -87,15 +87,22 @@ def _csv_rows(path: Path) -> tuple[Row, ...]:
     reader = csv.DictReader(text.splitlines())
     columns = tuple(c.strip() for c in reader.fieldnames or ())
     missing = [c for c in REQUIRED if c not in columns]
-    unknown = [c for c in columns if c not in (*REQUIRED, *OPTIONAL)]
+    unknown = [c for c, n in Counter(columns).items() if n > 1 or c not in (*REQUIRED, *OPTIONAL)]
     if missing or unknown:
         raise UsageError(
             f"a manifest with columns {', '.join(columns) or '(none)'}",
-            f"{', '.join(REQUIRED)} and any of {', '.join(OPTIONAL)}",
+            f"{', '.join(REQUIRED)} and any of {', '.join(OPTIONAL)}, each once, commas between",
             f"{'add ' + ', '.join(missing) if missing else 'remove ' + ', '.join(unknown)}",
         )
+    lines = list(reader)
+    if long := [n for n, r in enumerate(lines, 2) if None in r]:
+        raise UsageError(
+            f"more cells than columns in line {long[0]} of {path.name}",
+            f"{len(columns)} cells a line",
+            "put quotes around cells that hold a comma",
+        )
     rows = tuple(
-        _row(n, {k.strip(): (v or "").strip() for k, v in r.items() if k}, path.parent) for n, r in enumerate(reader, 2)
+        _row(n, {k.strip(): (v or "").strip() for k, v in r.items()}, path.parent) for n, r in enumerate(lines, 2)
     )
     if not rows:
         raise UsageError(f"{path.name} has no rows", "one row a study")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from marrowscope.commands.si_cases import Case
     from marrowscope.labelmap import BoolArray
     from marrowscope.lesion.types import Objects
+    from marrowscope.scoring.sij import Scene
 
 OVERLAP_SHARE = 0.2
 """A reader's lesion is found, and a mark of ours is true, when this share of it overlaps."""
@@ -248,16 +249,15 @@ def _clean_slices(readings: dict[str, BoolArray], ours: BoolArray, axis: int, vo
     return len(clean), sum(int(ndimage.label(np.take(ours, k, axis), np.ones((3, 3)))[1]) for k in clean)
 
 
-def _sparcc_of(objects: Objects, edema: BoolArray) -> float | None:
-    """SPARCC of a reader's mask in our quadrants, by the same rule as ours."""
+def scene_of(objects: Objects, edema: BoolArray) -> Scene | None:
+    """A reader's mask in our quadrants, as our own edema would be seen; None where the exam has no joint line."""
     from marrowscope.scoring.sij import csf_brightness, make_scene
-    from marrowscope.scoring.sparcc_sij import of_scene
 
     anatomy, grid = objects.anatomy, objects.exam.image
     if anatomy.depth_mm is None:
         return None
     brightness = objects.exam.fluid.volume.array
-    seen = make_scene(
+    return make_scene(
         grid,
         {c: anatomy.regions.mask(c) for c in anatomy.regions.codes},
         {s: anatomy.extras[f"{s}_joint"].array > 0 for s in ("left", "right")},
@@ -266,7 +266,14 @@ def _sparcc_of(objects: Objects, edema: BoolArray) -> float | None:
         brightness,
         csf_brightness(grid, brightness, anatomy.bones.mask(), anatomy.bones.mask("sacrum")),
     )
-    return of_scene(seen).total.value
+
+
+def _sparcc_of(objects: Objects, edema: BoolArray) -> float | None:
+    """SPARCC of a reader's mask in our quadrants, by the same rule as ours."""
+    from marrowscope.scoring.sparcc_sij import of_scene
+
+    seen = scene_of(objects, edema)
+    return None if seen is None else of_scene(seen).total.value
 
 
 def icc_2_1(table: Sequence[Sequence[float]]) -> float | None:
