@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 import knee_clinical_data as clinical
-from marrowscope.anatomy.knee import clean
+from marrowscope.anatomy.knee import believable_bones, clean
 from marrowscope.anatomy.knee_model import BONES, OUTLINES, look
 from marrowscope.assessment.pipeline import detect, prepare
 from marrowscope.commands.agreement import dice
@@ -40,7 +40,7 @@ def outline_overlap(folder: Path, exam: str) -> dict[str, float]:
     with np.load(folder / f"{exam}.npz") as arrays:
         for entry in (e for e in clinical.outlines() if e["exam"] == exam):
             volume = clinical.volume(arrays[entry["series"]], entry["series"])
-            labels = clean(look(volume).label, volume.slice_axis)
+            labels = clean(believable_bones(look(volume), volume.slice_axis), volume)
             for name, points in entry["bones"].items():
                 truth = clinical.raster(points, volume.array.shape[1::-1])
                 mine = labels[name][:, :, entry["slice"]].T

@@ -9,7 +9,7 @@ import pytest
 
 import phantom
 from marrowscope.anatomy import given
-from marrowscope.anatomy.knee import believable_edema
+from marrowscope.anatomy.knee import believable_bones, believable_edema
 from marrowscope.anatomy.knee_model import EDEMA, Chances
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.assessment.conclusions import outcome_of
@@ -122,3 +122,14 @@ def test_no_edema_is_believed_on_a_slice_where_its_bone_is_doubted(axis: int) ->
     edema = np.moveaxis(believable_edema(chances, {"femur": turned}, axis), axis, 2)
     assert not edema[2:10, 2:10, 1].any(), "the doubted slice"
     assert (edema[..., [0, 2, 3]] == np.float32(0.9)).all() and (edema[:2] == np.float32(0.9)).all()
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_part_of_a_slice_of_which_the_model_is_not_sure_is_no_bone(axis: int) -> None:
+    label, sure = np.zeros((12, 12, 4), np.uint8), np.full((12, 12, 4), 0.95, np.float32)
+    label[1:5, 1:11], label[7:11, 1:11, 1:3] = 1, 1
+    sure[7:11, :, 1] = 0.6  # muscle beside the bone, joined to it by no voxel of this slice
+    turn = [np.moveaxis(a, 2, axis) for a in (label, sure)]
+    kept = np.moveaxis(believable_bones(Chances(turn[0], turn[1], turn[1], "knee"), axis), axis, 2)
+    label[7:11, 1:11, 1] = 0
+    np.testing.assert_array_equal(kept, label)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import knee_clinical_data as clinical
-from marrowscope.anatomy.knee import clean
+from marrowscope.anatomy.knee import believable_bones, clean
 from marrowscope.anatomy.knee_model import BONES, MODEL, answer, contract_for, look, scaled
 from marrowscope.assessment.pipeline import detect, prepare
 from marrowscope.inference.card import load_card
@@ -60,7 +60,7 @@ def test_bones_of_a_real_exam_follow_the_hand_drawn_outlines(exam: str) -> None:
     for entry in (o for o in clinical.outlines() if o["exam"] == exam):
         volume = clinical.volume(arrays(exam)[entry["series"]], entry["series"])
         shown = around(volume, entry["slice"])
-        labels = clean(look(shown).label, shown)
+        labels = clean(believable_bones(look(shown), shown.slice_axis), shown)
         for name, points in entry["bones"].items():
             truth = clinical.raster(points, volume.array.shape[1::-1])
             mine = labels[name][:, :, 1].T

@@ -21,6 +21,7 @@ from marrowscope.assessment.types import (
     ReleaseStatus,
     SubjectRecord,
 )
+from marrowscope.lesion.double_line import DOUBLE_LINE
 from marrowscope.lesion.edits import Edit, apply_edits
 from marrowscope.lesion.measure import blocked_share, counted, total_measurements
 from marrowscope.lesion.types import Objects
@@ -47,6 +48,7 @@ def conclude_objects(
     scores = with_entered_cells(estimate_scores(edited, load_site(exam.site).scores), edits)
     lesions = records.lesion_records(edited)
     totals = total_measurements(edited)
+    line = DOUBLE_LINE in edited.kept_out.codes and bool(edited.kept_out.mask(DOUBLE_LINE).any())
     draft = Assessment(
         site=exam.site,
         side=exam.side,
@@ -60,7 +62,7 @@ def conclude_objects(
         lesions=lesions,
         totals=totals,
         scores=scores,
-        findings=(*measured_findings(lesions, outcome_of(edited), exam.side), *entered_findings(intake, edits)),
+        findings=(*measured_findings(lesions, outcome_of(edited), exam.side, line), *entered_findings(intake, edits)),
         not_assessed=not_assessed(qc, edited),
         impression="",
         provenance=_provenance(exam, edited),

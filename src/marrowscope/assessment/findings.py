@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 BY = f"marrowscope {__version__}"
 
 
-def measured_findings(lesions: tuple[LesionRecord, ...], outcome: Outcome, side: str) -> tuple[Finding, ...]:
+def measured_findings(
+    lesions: tuple[LesionRecord, ...], outcome: Outcome, side: str, double_line: bool = False
+) -> tuple[Finding, ...]:
     """Findings the image itself supports.
 
     Args:
         lesions: every lesion record. outcome: what the search came to. side: of the exam.
+        double_line: whether the double-line sign was seen; that it was not seen says nothing.
     """
     edema = tuple(x for x in lesions if x.kind is LesionKind.EDEMA and x.verdict is not Verdict.REJECTED)
     if outcome is Outcome.NO_LESION_FOUND:
@@ -41,6 +44,8 @@ def measured_findings(lesions: tuple[LesionRecord, ...], outcome: Outcome, side:
         held = {f.code for f in found if f.state is State.PRESENT}
         if state is not State.UNKNOWN and rule.get("needs", "fluid_high") in held:
             found.append(_finding(rule["finding"], state, side, value, unit))
+    if double_line:
+        found.append(_finding("double_line", State.PRESENT, side))
     return (*found, *_patterns(lesions, edema, side))
 
 

@@ -12,6 +12,7 @@ from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.labelmap import BoolArray, LabelMap
 from marrowscope.lesion.background import drift, t1_ratio
 from marrowscope.lesion.crop import crops
+from marrowscope.lesion.double_line import DOUBLE_LINE, beside_line, inner_line
 from marrowscope.lesion.objects import CONNECTIVITY, Candidate, candidates, confidence, kind_of
 from marrowscope.lesion.reference import find_reference, interior_marrow
 from marrowscope.lesion.settings import setting
@@ -64,36 +65,57 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Obj
         return _nothing(original, anatomy, "too little usable marrow for a reference")
     cutoff = _cutoff(exam, reference)
     relative = ((smoothed(exam.image) - cutoff.reference) / cutoff.scale).astype(np.float32)
-    searched = anatomy.bones.mask() & ~exam.unusable
-    bright = _without_fat(_grown(relative, searched & ~anatomy.uncertain, cutoff, exam.image.spacing), relative, t1)
-    found = candidates(bright, exam.image, cutoff.reference, anatomy.uncertain)
-    fluid = fluid_brightness(exam, anatomy, reference)
-    kept = [(c, kind_of(c, cutoff.reference, fluid)) for c in found]
-    if narrow is not None:
-        believed = narrow(bright, relative, exam.image, reference) & _of_kind(kept, LesionKind.EDEMA, bright.shape)
-        parts = candidates(believed, exam.image, cutoff.reference, anatomy.uncertain)
-        kept = [*((c, LesionKind.EDEMA) for c in parts), *((c, k) for c, k in kept if k is not LesionKind.EDEMA)]
+    searched = anatomy.bones.mask() & ~exam.unusable & ~anatomy.uncertain
+    bright = _without_fat(_grown(relative, searched, cutoff.value, exam.image.spacing), relative, t1)
+    line = np.zeros_like(bright)
+    if t1 is not None:
+        line = inner_line(bright, t1, np.where(searched, anatomy.bones.volume.array, 0))
+    kept = _kept(exam, anatomy, bright & ~line, reference, narrow and _Narrow(narrow, relative, searched))
     near_failure = ndimage.binary_dilation(exam.unusable) if exam.unusable.any() else exam.unusable
     kept = [(c, kind) for c, kind in kept if not _fat(c, t1, cutoff, near_failure)]
     lesions, objects = _objects(exam, kept, cutoff)
-    rim, vessels = anatomy.uncertain & (relative > cutoff.value), _of_kind(kept, None, bright.shape)
-    kept_out = LabelMap.from_masks(exam.image, {"rim": rim, "vessel": vessels})
-    evidence = exam.image.with_array(relative)
+    out = {"rim": anatomy.uncertain & (relative > cutoff.value), "vessel": _of_kind(kept, None, bright.shape)}
     check = QcCheck("reference_marrow", Severity.OK if reference.trusted else Severity.WARNING, reference.reason)
     return Objects(
         original,
         anatomy,
         reference,
-        evidence,
+        exam.image.with_array(relative),
         cutoff.value,
         cutoff.low,
         cutoff.high,
         lesions,
-        objects,
-        kept_out,
+        beside_line(objects, lesions, line),
+        LabelMap.from_masks(exam.image, {**out, DOUBLE_LINE: line & ~out["rim"] & ~out["vessel"]}),
         THRESHOLD,
         (check,),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Narrow:
+    """What narrows the search, and what it is asked about."""
+
+    rule: Narrowing
+    relative: AnyArray
+    searched: BoolArray
+
+
+def _kept(
+    exam: Exam, anatomy: Anatomy, bright: BoolArray, reference: Reference, narrow: _Narrow | None
+) -> list[tuple[Candidate, LesionKind | None]]:
+    """Objects of the bright marrow and what each is (None = vessel)."""
+    fluid, level = fluid_brightness(exam, anatomy, reference), reference.median
+    kept = [(c, kind_of(c, level, fluid)) for c in candidates(bright, exam.image, level, anatomy.uncertain)]
+    if narrow is None:
+        return kept
+    believed = narrow.rule(bright, narrow.relative, exam.image, reference) & _of_kind(
+        kept, LesionKind.EDEMA, bright.shape
+    )
+    # What was cut out of a larger bright part has a plateau of its own, and so an edge of its own.
+    believed = _grown(narrow.relative, believed, 0.0, exam.image.spacing, narrow.searched)
+    parts = candidates(believed, exam.image, level, anatomy.uncertain)
+    return [*((c, LesionKind.EDEMA) for c in parts), *((c, k) for c, k in kept if k is not LesionKind.EDEMA)]
 
 
 def _of_kind(
@@ -147,18 +169,29 @@ def _class(exam: Exam) -> str:
     return name if name in {"stir", "t2_fs", "dixon_water", "pd_fs"} else "unknown"
 
 
-def _grown(relative: AnyArray, searched: BoolArray, cutoff: Cutoff, spacing: tuple[float, float, float]) -> BoolArray:
-    """Objects with a core above the seed level, each ended part of the way from the marrow around to its plateau."""
-    bright = searched & (relative >= cutoff.value)
-    labels, _ = ndimage.label(bright, structure=CONNECTIVITY)
+def _grown(
+    relative: AnyArray,
+    bright: BoolArray,
+    cutoff: float,
+    spacing: tuple[float, float, float],
+    searched: BoolArray | None = None,
+) -> BoolArray:
+    """Objects with a core above the seed level, each ended part of the way from the marrow around to its plateau.
+
+    Args:
+        relative: brightness over reference. bright: where objects may be. cutoff: least brightness of theirs.
+        spacing: in mm. searched: where the marrow around them is looked for; ``bright`` by default.
+    """
+    searched = bright if searched is None else searched
+    labels, _ = ndimage.label(bright & (relative >= cutoff), structure=CONNECTIVITY)
     kept = np.zeros_like(bright)
     smooth = ndimage.uniform_filter(relative, size=3)
     margin = int(np.ceil(setting("threshold", "around_to_mm") / min(spacing)))
     for crop in crops(labels, margin).values():
-        if crop.values(smooth).max() < setting("threshold", "seed_factor") * cutoff.value:
+        if crop.values(smooth).max() < setting("threshold", "seed_factor") * cutoff:
             continue
         values = relative[crop.box]
-        kept[crop.box] |= crop.mask & (values >= _edge(values, crop.mask, searched[crop.box], cutoff.value, spacing))
+        kept[crop.box] |= crop.mask & (values >= _edge(values, crop.mask, searched[crop.box], cutoff, spacing))
     return kept
 
 
@@ -171,7 +204,10 @@ def _edge(
     level = cutoff
     for _ in range(EDGE_ROUNDS):
         level = max(cutoff, around + setting("threshold", "edge_share") * (plateau - around))
-        away = ndimage.distance_transform_edt(~(mask & (values >= level)), sampling=spacing)
+        kept = mask & (values >= level)
+        if 0 < kept.sum() < setting("threshold", "mostly_around") * mask.sum():
+            plateau = float(np.percentile(values[kept], 90))
+        away = ndimage.distance_transform_edt(~kept, sampling=spacing)
         shell = values[searched & (away > near) & (away < far)]
         around = max(0.0, float(np.median(shell))) if shell.size else 0.0
     return level

@@ -1,0 +1,144 @@
+"""The double line of osteonecrosis: the bright line inside its dark rim is granulation tissue, not edema.
+
+Dead bone keeps its fat for long. It is walled off by a rim that is dark on every sequence, with a bright line along its
+inner side on fluid-sensitive images (the double-line sign). Edema lies outside the rim. So, from the normal marrow
+inwards, a slice shows dark (marrow), bright (edema), dark (rim), bright (line), dark (core): what is bright and reached
+only through an enclosed dark rim is the line, if the core inside it is brighter on T1 than the rim.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from marrowscope.labelmap import BoolArray, LabelMap, box_around
+from marrowscope.lesion.settings import setting
+from marrowscope.lesion.types import LesionObject
+from marrowscope.volume import AnyArray, Volume
+
+DOUBLE_LINE = "double_line"
+"""Code of the line among what was kept out."""
+
+EIGHT = np.ones((3, 3), dtype=bool)
+
+
+@dataclass(frozen=True, eq=False)
+class _Nest:
+    """What one slice holds inside edema: dark marrow walled off by it, and what is bright in there."""
+
+    walled: BoolArray
+    line: BoolArray
+
+
+def inner_line(bright: BoolArray, t1: Volume, bones: AnyArray) -> BoolArray:
+    """Those voxels of ``bright`` that lie inside a dark rim around marrow that kept its fat.
+
+    Args:
+        bright: what may be edema. t1: T1 brightness over that of normal marrow. bones: labels of the marrow searched,
+            0 = none. All on one grid.
+    """
+    axis = t1.slice_axis
+    found = np.zeros(bright.shape, dtype=bool)
+    lines, whole, fat, marrow = (np.moveaxis(a, axis, 0) for a in (found, bright, t1.array, bones))
+    pixel = float(np.prod([t1.spacing[a] for a in t1.in_plane_axes]))
+    nests = {int(n): _nest(whole[n], marrow[n]) for n in np.flatnonzero(whole.any(axis=(1, 2)))}
+    dead = {n: part for n, nest in nests.items() if (part := _dead(nest, fat[n], pixel)).any()}
+    for n, part in dead.items():
+        lines[n] |= part & nests[n].line
+    waiting = sorted(dead)
+    while waiting:  # further slices of the same dead bone, where the nest is open or only the cap of the line is seen
+        n = waiting.pop()
+        for beside in {n - 1, n + 1} & set(nests) - set(dead):
+            part = _within(whole[beside], dead[n])
+            if part.any():
+                lines[beside] |= part
+                dead[beside] = part | _between(part)
+                waiting.append(beside)
+    return found
+
+
+def beside_line(objects: tuple[LesionObject, ...], lesions: LabelMap, line: BoolArray) -> tuple[LesionObject, ...]:
+    """The objects, those around a double line with the reason why it is not counted with them."""
+    if not line.any():
+        return objects
+    reach = setting("double_line", "edema_within_mm")
+    box = box_around(line, int(np.ceil(reach / min(lesions.volume.spacing))))
+    near = ndimage.distance_transform_edt(~line[box], sampling=lesions.volume.spacing) <= reach
+    volume = float(line.sum()) * lesions.volume.voxel_volume_mm3 / 1000
+    words = f"a bright line inside a dark rim (double-line sign, {volume:.2f} cm3) is not counted"
+    mine = set(np.unique(lesions.volume.array[box][near]).tolist())
+    return tuple(replace(o, reasons=(*o.reasons, words)) if o.label in mine else o for o in objects)
+
+
+def _within(bright: BoolArray, dead: BoolArray) -> BoolArray:
+    """Parts of ``bright``, bridges of a voxel cut, that lie in what is dead bone on the slice beside."""
+    parts, count = ndimage.label(ndimage.binary_erosion(bright), structure=EIGHT)
+    if not count:
+        return np.zeros_like(bright)
+    shares = np.asarray(ndimage.mean(ndimage.binary_dilation(dead), parts, np.arange(1, count + 1)))
+    mine = np.isin(parts, 1 + np.flatnonzero(shares >= setting("double_line", "share_of_cap")))
+    return np.asarray(ndimage.binary_dilation(mine) & bright)
+
+
+def _nest(bright: BoolArray, bones: AnyArray) -> _Nest:
+    """The nesting of dark and bright on one slice, each bone by itself, with and without bridges of a voxel."""
+    walled, line = np.zeros_like(bright), np.zeros_like(bright)
+    for bone in np.unique(bones[bright]):
+        box = box_around(bones == bone, 1)
+        own = bones[box] == bone
+        whole = bright[box] & own
+        for seen, grown in ((whole, 0), (ndimage.binary_erosion(whole), 1)):
+            enclosed, inner = _enclosed(seen, own)
+            walled[box] |= enclosed
+            line[box] |= ndimage.binary_dilation(inner, iterations=grown) & whole if grown else inner
+    return _Nest(walled, line)
+
+
+def _enclosed(bright: BoolArray, own: BoolArray) -> tuple[BoolArray, BoolArray]:
+    """Dark marrow of a bone that edema walls off from the rest, and what is bright beyond it.
+
+    The rest is the largest dark part; channels of two voxels do not join it.
+    """
+    dark = own & ~bright
+    wide, count = ndimage.label(ndimage.binary_erosion(dark, border_value=1))
+    if not count:
+        return np.zeros_like(own), np.zeros_like(own)
+    largest = wide == 1 + int(np.bincount(wide.ravel())[1:].argmax())
+    outside = dark & ndimage.binary_dilation(largest, EIGHT)
+    edema = _touching(bright, outside)
+    enclosed = dark & ~outside
+    return enclosed, _touching(bright & ~edema, _touching(enclosed, edema))
+
+
+def _touching(mask: BoolArray, other: BoolArray) -> BoolArray:
+    """The connected parts of a mask that touch another."""
+    parts, _ = ndimage.label(mask, structure=EIGHT)
+    met = np.unique(parts[ndimage.binary_dilation(other, EIGHT) & mask])
+    return np.isin(parts, met[met > 0])
+
+
+def _dead(nest: _Nest, t1: AnyArray, pixel_mm2: float) -> BoolArray:
+    """Lines with the cores they hold, where a core is large enough and brighter on T1 than the rim."""
+    parts, count = ndimage.label(nest.line, structure=EIGHT)
+    kept = np.zeros_like(nest.line)
+    for number in range(1, count + 1):
+        line = parts == number
+        core = nest.walled & _between(line)
+        rim = ndimage.binary_dilation(line, EIGHT, iterations=2) & nest.walled & ~core
+        if core.sum() * pixel_mm2 < setting("double_line", "least_core_mm2") or not rim.any():
+            continue
+        if float(np.median(t1[core])) >= float(np.median(t1[rim])) + setting("double_line", "core_over_rim"):
+            kept |= line | core
+    return kept
+
+
+def _between(line: BoolArray) -> BoolArray:
+    """Voxels with the line on both sides, along rows or along columns."""
+    between = np.zeros_like(line)
+    for axis in (0, 1):
+        before = np.logical_or.accumulate(line, axis)
+        after = np.flip(np.logical_or.accumulate(np.flip(line, axis), axis), axis)
+        between |= before & after
+    return between & ~line
