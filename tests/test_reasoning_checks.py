@@ -2,6 +2,7 @@
 
 import pytest
 
+from marrowscope.findings import Finding, Origin, State
 from marrowscope.knowledge.checks import Level, checks
 from marrowscope.knowledge.load import check_sources
 from marrowscope.reasoning.checks import Check, check_all
@@ -112,3 +113,12 @@ def test_the_checks_do_not_read_the_ranking() -> None:
         for setting in ("general_practice", "oncology")
     }
     assert levels["general_practice"] == levels["oncology"]
+
+
+def test_a_double_line_that_only_the_software_saw_explains_no_danger_away() -> None:
+    intake = Intake.from_dict({"site": "knee", "age": 50, "imaging": {"mri": {"t1_low": "yes"}}})
+    for origin, level in ((Origin.READ, Level.NO_SIGN), (Origin.MEASURED, Level.INCOMPLETE)):
+        seen = Finding("double_line", State.PRESENT, origin)
+        cancer = next(c for c in check_all(intake, (seen,)) if c.kind == "cancer")
+        assert cancer.level is level
+        assert bool(cancer.explained_by) is (origin is Origin.READ)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from marrowscope.findings import Finding, State
+from marrowscope.findings import Finding, Origin, State
 from marrowscope.knowledge.checks import CheckRules, Criterion, Level, checks
 from marrowscope.knowledge.findings import label_of
 from marrowscope.knowledge.labs import ADULT_FROM
@@ -20,6 +20,9 @@ from marrowscope.reasoning.observe import settle
 
 ANY_AGE_SPAN = 90.0
 """Years; an intake that allows a wider range says nothing about age."""
+
+NOT_TRUSTED_ALONE = frozenset({"double_line"})
+"""Patterns that explain a danger away only when a person saw them: the software's word alone does not (judgement)."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +117,19 @@ def check_all(intake: Intake, measured: Sequence[Finding] = ()) -> tuple[Check, 
     """Run the three checks on an intake and what was measured."""
     chosen, _ = settle((*intake.findings, *measured))
     known = states(chosen.values())
-    return tuple(_check(rules, intake, known) for rules in checks().values())
+    explaining = states(
+        f for f in chosen.values() if f.origin is not Origin.MEASURED or f.code not in NOT_TRUSTED_ALONE
+    )
+    return tuple(_check(rules, intake, known, explaining) for rules in checks().values())
 
 
 def _present(known: Mapping[str, State], codes: Sequence[str]) -> list[str]:
     return [code for code in codes if known.get(code) is State.PRESENT]
 
 
-def _hit(criterion: Criterion, intake: Intake, known: Mapping[str, State]) -> Hit | None:
+def _hit(
+    criterion: Criterion, intake: Intake, known: Mapping[str, State], explaining: Mapping[str, State]
+) -> Hit | None:
     """The criterion as a hit, or ``None`` when it does not hold or is not valid here."""
     low, high = intake.age_range
     valid_site = not criterion.sites or not intake.site or intake.site in criterion.sites
@@ -132,7 +140,7 @@ def _hit(criterion: Criterion, intake: Intake, known: Mapping[str, State]) -> Hi
     if not all(lines) or len(some) < criterion.at_least or not (lines or some):
         return None
     because = dict.fromkeys(label_of(code) for code in (*(code for line in lines for code in line), *some))
-    explained = tuple(label_of(code) for code in _present(known, criterion.unless))
+    explained = tuple(label_of(code) for code in _present(explaining, criterion.unless))
     return Hit(criterion.id, criterion.claim, criterion.reaches, tuple(because), explained)
 
 
@@ -142,15 +150,15 @@ def _age_open(intake: Intake, criterion: Criterion) -> bool:
     return high - low > ANY_AGE_SPAN and criterion.ages[1] <= ADULT_FROM
 
 
-def _check(rules: CheckRules, intake: Intake, known: Mapping[str, State]) -> Check:
-    hits = [hit for hit in (_hit(criterion, intake, known) for criterion in rules.criteria) if hit]
+def _check(rules: CheckRules, intake: Intake, known: Mapping[str, State], explaining: Mapping[str, State]) -> Check:
+    hits = [hit for hit in (_hit(criterion, intake, known, explaining) for criterion in rules.criteria) if hit]
     met = tuple(hit for hit in hits if not hit.explained)
     flags = tuple(
         Hit(code, claim, None, (label_of(code),)) for code, claim in rules.flags.items() if _present(known, [code])
     )
     open_core = [item for item in rules.core if not any(code in known for code in item.by)]
     blocked = _present(known, rules.blocked_by)
-    reasons = () if blocked else tuple(label_of(code) for code in _present(known, rules.explained_by))
+    reasons = () if blocked else tuple(label_of(code) for code in _present(explaining, rules.explained_by))
     level = _level(met, bool(flags or any(hit.explained for hit in hits)), bool(open_core), bool(reasons))
     advice = rules.advice[level]
     settle_by = advice.settle or tuple(dict.fromkeys(item.settle for item in open_core))
