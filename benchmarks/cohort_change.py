@@ -220,7 +220,8 @@ def judge(work: Path) -> int:
             half = 1.96 * error.std(ddof=1)
             print(f"{words}, n {len(error)}: bias of change {error.mean():+.3f} cm3, limits of agreement "
                   f"{error.mean() - half:+.3f} to {error.mean() + half:+.3f}")  # fmt: skip
-    limits = limits_of(VOLUME, "knee")
+    given = bool(list(work.glob("*_bones.nii.gz")))
+    limits = limits_of(VOLUME, "knee", given)
     large = [p for p in compared if passes(limits, *p.true)]
     called = [p for p in large if p.verdict == ("increase" if p.true[1] > p.true[0] else "decrease")]
     still = [p for p in compared if p.what == "unchanged" or p.true[0] == p.true[1]]
@@ -231,33 +232,35 @@ def judge(work: Path) -> int:
     return 0
 
 
-FLOOR_CM3 = 0.05
-"""Both volumes at least this for a ratio: two or three voxels of 3.85 mm slices."""
+RATIOS = (VOLUME, "edema_brightness")
+"""Numbers whose error grows with their size: a factor is worked out too, from the knees that truly have edema."""
 
 
 def retest(work: Path) -> int:
     """Smallest detectable changes from unchanged pairs, with their intervals: as a factor for volume and brightness."""
     with (work / "out" / "changes.csv").open(encoding="utf-8") as stream:
         rows = [r for r in csv.DictReader(stream) if r["difference"] != ""]
+    truth = {p.name.removesuffix("_1.json"): json.loads(p.read_text())["cm3"] for p in work.glob("truth/*_1.json")}
     for code in sorted({r["code"] for r in rows}):
-        values = np.array([(float(r["before"]), float(r["after"])) for r in rows if r["code"] == code])
-        print(f"{code}: {_retested(values, code in (VOLUME, 'edema_brightness'))}")
+        own = [r for r in rows if r["code"] == code]
+        values = np.array([(float(r["before"]), float(r["after"])) for r in own])
+        diseased = np.array([truth[r["subject"]] > 0 for r in own])
+        print(f"{code}: {_retested(values, diseased if code in RATIOS else None)}")
     return 0
 
 
-def _retested(values: np.ndarray, ratio: bool) -> str:
-    """Bias and smallest detectable change of one number; ``values`` has a row a pair."""
+def _retested(values: np.ndarray, diseased: np.ndarray | None) -> str:
+    """Bias and smallest detectable change of one number; ``values`` has a row a pair, ``diseased``: a factor too."""
     gap = values[:, 1] - values[:, 0]
     size, low, high = _detectable(gap)
     line = f"n {len(gap)}, {values.min():.2f} to {values.max():.2f}, bias {gap.mean():+.3f}"
     line += f", SDC {size:.3f} ({low:.3f} to {high:.3f}) absolute"
-    both = values[(values >= FLOOR_CM3).all(axis=1)]
-    if ratio and len(both) > 2:
-        size, low, high = np.exp(_detectable(np.log(both[:, 1] / both[:, 0])))
-        small = np.abs(gap[(values < 4 * FLOOR_CM3).any(axis=1)])
-        line += f", factor {size:.3f} ({low:.3f} to {high:.3f}, n {len(both)})"
-        line += f", differences with a value under {4 * FLOOR_CM3:g}: {np.round(small, 3).tolist()}"
-    return line
+    if diseased is None:
+        return line
+    both = values[diseased & (values > 0).all(axis=1)]
+    size, low, high = np.exp(_detectable(np.log(both[:, 1] / both[:, 0])))
+    line += f", factor {size:.3f} ({low:.3f} to {high:.3f}, n {len(both)})"
+    return line + f", differences of knees without edema: {np.round(gap[~diseased], 3).tolist()}"
 
 
 def _detectable(gaps: np.ndarray) -> tuple[float, float, float]:

@@ -7,11 +7,13 @@ import inspect
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.__main__ import names, run
+from benchmarks.agreement import interval_of
 
 
 @pytest.mark.parametrize("name", names())
@@ -37,3 +39,8 @@ def test_package_that_is_not_installed(
 def test_unknown_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["nothing"]) == 2
     assert "reading" in capsys.readouterr().err
+
+
+def test_a_smallest_detectable_change_from_ten_pairs_is_known_only_roughly() -> None:
+    low, high = interval_of(1.0, 10)
+    assert (low, high) == pytest.approx((np.sqrt(10 / 20.483), np.sqrt(10 / 3.247)), rel=1e-3)  # printed tables

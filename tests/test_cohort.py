@@ -15,14 +15,15 @@ import numpy as np
 import pytest
 
 import phantom
-from marrowscope.cohort.cluster import open_cluster, spread
+from marrowscope import __version__
+from marrowscope.cohort.cluster import check_versions, open_cluster, spread
 from marrowscope.cohort.estimate import TimeLeft, estimate
 from marrowscope.cohort.fingerprint import fingerprint
 from marrowscope.cohort.gallery import only_failures
-from marrowscope.cohort.job import CohortRequest, cohort_to
+from marrowscope.cohort.job import CohortRequest, _agreement, cohort_to
 from marrowscope.cohort.look import Look, judged, look
 from marrowscope.cohort.manifest import Fate, Row, fates, read_manifest
-from marrowscope.cohort.plots import bland_altman, ticks
+from marrowscope.cohort.plots import bland_altman, read_reader_table, ticks
 from marrowscope.cohort.run import STATE, Outcome, _remember, assess_row
 from marrowscope.cohort.tables import Done, _joints, natural, open_table
 from marrowscope.errors import UsageError
@@ -151,6 +152,38 @@ def test_bland_altman_of_known_numbers() -> None:
     svg, figures = bland_altman(ours, reader)
     assert figures == {"n": 3.0, "bias": 1.0, "lower": 1.0, "upper": 1.0}
     assert svg.count("<circle") == 3
+
+
+HEAD = "subject,visit,volume_cm3\n"
+
+
+def test_a_readers_table_may_leave_studies_out_but_not_hold_nonsense(tmp_path: Path) -> None:
+    table = tmp_path / "reader.csv"
+    table.write_text(f"{HEAD}a,1,2.5\nb,1,\n c , 1 ,0\n")
+    assert read_reader_table(table) == {("a", "1"): 2.5, ("c", "1"): 0.0}
+    for line in ("a,1,nan\n", "a,1,-3\n", "a,1,inf\n", "a,1,two\n", "a,1,2\na,1,3\n", "a,1\n"):
+        table.write_text(HEAD + line)
+        with pytest.raises(UsageError, match=r"reader\.csv"):
+            read_reader_table(table)
+
+
+def test_a_readers_table_of_another_cohort_is_refused_before_anything_runs(manifest: Path, tmp_path: Path) -> None:
+    (tmp_path / "reader.csv").write_text(f"{HEAD}a,1,2.5\nz,1,3\n")
+    with pytest.raises(UsageError, match="1 of our studies"):
+        cohort_to(fates(read_manifest(manifest)), CohortRequest(tmp_path / "out", reader=tmp_path / "reader.csv"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_visit_of_two_joints_is_not_compared_with_the_reader(tmp_path: Path) -> None:
+    def study(subject: str, side: str, volume: float | None) -> dict[str, Any]:
+        return {"subject": subject, "visit": "1", "side": side, "edema_volume_cm3": volume}
+
+    reader = {(s, "1"): 1.0 for s in "abcd"}
+    studies = [study("a", "left", 1.0), study("a", "right", 9.0), study("b", "left", 2.0), study("c", "left", 2.0)]
+    found = _agreement([*studies, study("d", "left", None)], reader, tmp_path)
+    assert (found["n"], found["bias"]) == (2.0, 1.0)
+    assert _agreement(studies[:3], reader, tmp_path) == {}
+    assert not (tmp_path / "bland_altman.svg").exists()
 
 
 def kept(*seen: Look) -> tuple[list[Fate], dict[str, Look]]:
@@ -315,10 +348,18 @@ def test_workers_keep_no_profile_of_what_they_did() -> None:
         assert list(client.run(kept).values()) == [(False, 0)]
 
 
+def test_workers_with_another_version_are_named_instead_of_never_answering() -> None:
+    check_versions({})
+    check_versions({"tcp://a:1": __version__})
+    for other, words in (("0.0.1", "0.0.1"), (ModuleNotFoundError("x"), "none")):
+        with pytest.raises(UsageError, match=f"1 of 2 workers .*tcp://b:1: {words}"):
+            check_versions({"tcp://a:1": __version__, "tcp://b:1": other})
+
+
 def test_work_is_given_in_portions() -> None:
     from distributed import Client
 
-    with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+    with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as client:
         given: list[int] = []
 
         def items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,12 +15,16 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 import phantom
+from marrowscope.anatomy.given import GIVEN_MASK
 from marrowscope.assessment import conclude
+from marrowscope.comparing import compare_to
+from marrowscope.errors import UsageError
 from marrowscope.followup import Visit, compare
+from marrowscope.followup.compare import _one_person
 from marrowscope.followup.match import match
 from marrowscope.followup.register import BoneTransform, register_bone
-from marrowscope.followup.sdc import ABSOLUTE, RATIO, Limit, all_limits
-from marrowscope.followup.types import Fate
+from marrowscope.followup.sdc import ABSOLUTE, RATIO, Limit, all_limits, limits_of, passes
+from marrowscope.followup.types import BoneFit, Fate, fate_words
 from marrowscope.labelmap import LabelMap
 from marrowscope.lesion.types import LesionKind, LesionObject
 from marrowscope.measurement import QcCheck, Severity
@@ -210,6 +215,61 @@ def test_every_limit_says_where_it_is_from() -> None:
         assert limit.origin == "published" or limit.origin in OWN
         assert bool(limit.source) == (limit.origin == "published")
         assert bool(limit.command) == (limit.origin != "published")
+
+
+def test_every_sum_that_reports_compare_has_a_limit() -> None:
+    for site, measures in {
+        "knee": ("edema_volume", "edema_brightness", "moaks_bml", "worms_bml", "kimriss_bml"),
+        "si_joint": ("edema_volume", "edema_brightness", "sparcc_sij", "berlin_sij"),
+    }.items():
+        assert all(limits_of(measure, site) for measure in measures)
+
+
+def test_bones_that_were_found_need_a_larger_change_than_given_ones() -> None:
+    given, found_by_us = (limits_of("edema_volume", "knee", bones_given) for bones_given in (True, False))
+    assert set(given) < set(found_by_us)
+    assert passes(given, 1.0, 2.0) and not passes(found_by_us, 1.0, 2.0)
+    prior, now = visit([BOX]), visit([SMALL])
+    assert {v.assessment.provenance.anatomy for v in (prior, now)} == {GIVEN_MASK}
+    known = compare(prior, now).deltas[0].limit
+    unlike = replace(now.assessment, provenance=replace(now.assessment.provenance, anatomy="knee 1.1"))
+    assert len(compare(prior, replace(now, assessment=unlike)).deltas[0].limit) > len(known)
+
+
+def dated(one: Visit, date: str, images: str) -> Visit:
+    """The same visit with another date and other images."""
+    provenance = replace(one.assessment.provenance, study_date=date, input_sha256={"fluid": images})
+    return replace(one, assessment=replace(one.assessment, provenance=provenance))
+
+
+def test_visits_in_the_wrong_order_and_twice_the_same_images_are_said() -> None:
+    early, late = dated(visit([BOX]), "2026-01-05", "a"), dated(visit([BOX]), "2026-03-05", "b")
+    assert not [r for r in compare(early, late).reasons if "dated" in r or "same images" in r]
+    assert any("oldest first" in r for r in compare(late, early).reasons)
+    assert any("same images" in r for r in compare(early, early).reasons)
+
+
+def test_a_comparison_never_overwrites_one_of_its_visits(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is one of the visits"):
+        compare_to([tmp_path / "a", tmp_path / "b"], tmp_path / "x" / ".." / "b")
+
+
+def test_bones_of_another_shape_raise_a_doubt_about_the_person() -> None:
+    one = visit([BOX])
+    assert not any("one person" in r for r in compare(one, visit([BOX], turn(3, (4.0, -3.0, 2.0)))).reasons)
+    fits = {
+        bone: BoneTransform(np.eye(4), BoneFit(bone, 0.9, 0.95, residual, 1.0, 2.0, 1.0, ()))
+        for bone, residual in (("femur", 0.8), ("tibia", 1.6), ("fibula", 3.0))
+    }
+    assert "differ in shape by 1.6 mm" in _one_person(fits)[0]
+    assert _one_person({bone: fit for bone, fit in fits.items() if bone != "tibia"}) == ()
+
+
+def test_what_came_or_went_but_is_too_small_says_so() -> None:
+    change = compare(visit([BOX]), visit([BOX, np.s_[44:47, 14:17, 5:7]]))
+    assert "1 new, too small to be sure" in change.summary
+    assert fate_words("new", True) == fate_words("new", None) == "new"
+    assert fate_words("grown", False) == "grown"
 
 
 @pytest.mark.parametrize(

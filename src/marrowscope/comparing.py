@@ -35,11 +35,16 @@ def compare_to(
         The change, as in ``change.json``.
 
     Raises:
-        UsageError: fewer than two visits. Other MarrowscopeErrors: one that cannot be read or assessed.
+        UsageError: fewer than two visits, or ``out`` is one of them. Other MarrowscopeErrors: one that cannot be read
+            or assessed.
     """
     if len(visits) < 2:
         raise UsageError(
             f"{len(visits)} visit", "two or more, oldest first", "marrowscope compare PRIOR CURRENT -o OUT"
+        )
+    if out.resolve() in {v.resolve() for v in visits}:
+        raise UsageError(
+            f"{out.name} is one of the visits", "a folder of its own for the comparison", "choose another -o"
         )
     prior = _chain([visit_of(v, site, side) for v in visits[:-1]])
     last = visits[-1]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from marrowscope.anatomy.given import GIVEN_MASK
 from marrowscope.errors import ResultsError, UsageError
 from marrowscope.progress import Progress, silent
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 MakeEdits = Callable[["Objects"], "tuple[Edit, ...]"]
 """New edits for the objects as the edits so far leave them."""
-
-GIVEN_MASK = "given mask"
-"""Anatomy source of bones that a user gave (see ``marrowscope.anatomy.given``)."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from marrowscope.study.segmentation import looks_like_dicom_file
 from marrowscope.tables import parse_yaml
 from marrowscope.volume import Volume, resample
 
+GIVEN_MASK = "given mask"
+"""What an anatomy's source says of bones that were given, and an assessment's provenance after it."""
+
 SEARCH_REGION = "search_region"
 """Code of a mask with one label and no names: where to search, bone unknown."""
 
@@ -74,7 +77,7 @@ def segment_map(exam: Exam, bones: LabelMap, regions: LabelMap, notes: tuple[QcC
         depth_mm=None,
         uncertain=rim(bones.mask(), exam.image.slice_axis),
         qc=(QcCheck("bones", Severity.OK, "the search region was given as a mask"), *notes),
-        source="given mask",
+        source=GIVEN_MASK,
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeVar
 
+from marrowscope import __version__
 from marrowscope.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ def open_cluster(workers: int, scheduler: str) -> Iterator[Client]:
     """A client of the scheduler at an address, or of new worker processes on this machine.
 
     Raises:
-        MissingExtraError: the ``cohort`` extra is not installed. UsageError: no scheduler answers there.
+        MissingExtraError: the ``cohort`` extra is not installed. UsageError: no scheduler answers there, or its workers
+            have another marrowscope.
     """
     try:
         import dask
@@ -51,6 +54,7 @@ def open_cluster(workers: int, scheduler: str) -> Iterator[Client]:
         except (OSError, ValueError) as error:
             raise UsageError(f"no Dask scheduler at {scheduler}", "tcp://HOST:PORT", "dask scheduler") from error
         with client:
+            check_versions(client.run(version, "marrowscope", on_error="return"))
             yield client
         return
     with dask.config.set(QUIET):
@@ -59,13 +63,32 @@ def open_cluster(workers: int, scheduler: str) -> Iterator[Client]:
             threads_per_worker=1,
             processes=True,
             memory_limit=MEMORY_A_WORKER,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.ERROR,
             host="127.0.0.1",
             env={"MARROWSCOPE_THREADS": str(max(1, (os.cpu_count() or 1) // workers))},
         )
         with cluster, Client(cluster) as client:
             yield client
+
+
+def check_versions(found: Mapping[str, str | BaseException]) -> None:
+    """Whether the workers that are there have this marrowscope: others would never answer.
+
+    Args:
+        found: worker address to its marrowscope's version, or to the error that asking for it ended with.
+
+    Raises:
+        UsageError: a worker without marrowscope, or with another version.
+    """
+    other = {a: v if isinstance(v, str) else "none" for a, v in found.items() if v != __version__}
+    if other:
+        address, has = sorted(other.items())[0]
+        raise UsageError(
+            f"{len(other)} of {len(found)} workers with another marrowscope ({address}: {has})",
+            f"marrowscope {__version__} on every worker",
+            "install the same version where dask worker runs",
+        )
 
 
 def spread(

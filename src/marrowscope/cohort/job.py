@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from marrowscope.cohort.gallery import write_gallery
 from marrowscope.cohort.look import judged
 from marrowscope.cohort.manifest import Fate, Row
 from marrowscope.cohort.methods import Summary, methods_paragraph
-from marrowscope.cohort.plots import bland_altman, read_reader_table, volume_by_visit
+from marrowscope.cohort.plots import FEWEST_SHARED, bland_altman, read_reader_table, shared_studies, volume_by_visit
 from marrowscope.cohort.run import ASSESSED, Outcome, forget, look_at, remembered, run_rows
 from marrowscope.cohort.tables import (
     Cells,
@@ -85,6 +86,8 @@ def cohort_to(
         UsageError, MissingExtraError: see the parts.
     """
     reader = read_reader_table(request.reader) if request.reader is not None else None
+    if reader is not None:
+        shared_studies(((f.row.subject, f.row.visit) for f in found if f.runs), reader)
     request.out.mkdir(parents=True, exist_ok=True)
     if request.only is not None:
         forget([f.row for f in found if f.row.name in request.only], request.out)
@@ -192,7 +195,16 @@ def _failed(group: tuple[Row, ...], error: BaseException) -> tuple[list[Cells], 
 
 
 def _agreement(studies: Sequence[Cells], reader: Mapping[tuple[str, str], float], out: Path) -> dict[str, Any]:
-    ours = {(s["subject"], s["visit"]): s["edema_volume_cm3"] for s in studies if s.get("edema_volume_cm3") is not None}
+    """Bias and limits against the reader; nothing where too few have a volume. A visit of two joints is ambiguous."""
+    joints = Counter((s["subject"], s["visit"]) for s in studies)
+    ours = {
+        (s["subject"], s["visit"]): s["edema_volume_cm3"]
+        for s in studies
+        if s.get("edema_volume_cm3") is not None and joints[s["subject"], s["visit"]] == 1
+    }
+    if len(ours.keys() & reader.keys()) < FEWEST_SHARED:
+        (out / "bland_altman.svg").unlink(missing_ok=True)
+        return {}
     plot, figures = bland_altman(ours, dict(reader))
     (out / "bland_altman.svg").write_text(plot, encoding="utf-8")
     return figures

@@ -17,7 +17,6 @@ from marrowscope.cohort.manifest import Row
 from marrowscope.cohort.run import Outcome
 from marrowscope.cohort.tables import Cells, Done
 from marrowscope.followup.deltas import VOLUME
-from marrowscope.followup.sdc import limits_of
 from marrowscope.report.words import word
 
 LIBRARIES = ("numpy", "scipy", "onnxruntime", "SimpleITK")
@@ -77,9 +76,9 @@ def _studies(summary: Summary) -> str:
     sites = ", ".join(f"{n} {site.replace('_', ' ')}" for site, n in sorted(summary.sites.items())) or "none"
     counts = summary.statuses
     return (
-        f"Of {total} examinations, {done} (of {len(summary.subjects)} subjects) were assessed ({sites}), "
-        f"{counts['partly_not_assessable']} of them with parts not assessable; {counts['refused']} were refused and "
-        f"{counts['failed']} failed (listed in studies.csv)."
+        f"Of {total} examinations, {done} (of {len(summary.subjects)} subjects) were assessed ({sites}); with parts "
+        f"not assessable: {counts['partly_not_assessable']}, refused: {counts['refused']}, "
+        f"failed: {counts['failed']} (listed in studies.csv)."
     )
 
 
@@ -111,8 +110,8 @@ def _change(changes: Sequence[Cells]) -> str:
     if not volume:
         return ""
     verdicts = ", ".join(f"{n} {v}" for v, n in Counter(c["verdict"] for c in volume).most_common())
-    sites = sorted({str(c["site"]) for c in volume if c.get("site")})
-    limits = "; ".join(f"{s.replace('_', ' ')}: {x.words}" for s in sites for x in limits_of(VOLUME, s))
+    used = sorted({(str(c["site"]), str(c["limit"])) for c in volume if c.get("limit")})
+    limits = "; ".join(f"{site.replace('_', ' ')}: {words}" for site, words in used)
     return (
         "Bones of consecutive visits were registered rigidly by their surfaces, and change was compared only between "
         "examinations of the same side, site, sequence class, plane, field strength and coverage. Smallest detectable "

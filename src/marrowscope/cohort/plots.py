@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,12 @@ COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 LIMITS_OF_AGREEMENT = 1.96
 """Standard deviations around the mean difference (Bland and Altman 1986)."""
 
+FEWEST_SHARED = 2
+"""Studies below which no spread of differences can be given."""
+
 Point = tuple[float, float]
+Study = tuple[str, str]
+"""Subject and visit."""
 
 
 def volume_by_visit(studies: Sequence[dict[str, Any]], column: str = "edema_volume_cm3") -> str:
@@ -54,9 +60,7 @@ def bland_altman(
     Raises:
         UsageError: fewer than two studies in common.
     """
-    shared = sorted(set(ours) & set(reader))
-    if len(shared) < 2:
-        raise UsageError(f"a reader's table with {len(shared)} of our studies", "at least two in common")
+    shared = shared_studies(ours, reader)
     a, b = np.array([ours[k] for k in shared]), np.array([reader[k] for k in shared])
     mean, difference = (a + b) / 2, a - b
     bias, spread = float(difference.mean()), float(difference.std(ddof=1))
@@ -69,19 +73,40 @@ def bland_altman(
     return frame.svg("Bland-Altman: marrowscope minus reader", "mean (cm3)", "difference (cm3)", parts), figures
 
 
-def read_reader_table(path: Path) -> dict[tuple[str, str], float]:
-    """``subject,visit,volume_cm3`` of a second reader.
+def shared_studies(ours: Iterable[Study], reader: Iterable[Study]) -> list[Study]:
+    """Studies (subject, visit) in both, sorted.
 
     Raises:
-        UsageError: not such a table.
+        UsageError: fewer than two.
     """
+    shared = sorted(set(ours) & set(reader))
+    if len(shared) < FEWEST_SHARED:
+        raise UsageError(
+            f"a reader's table with {len(shared)} of our studies",
+            f"at least {FEWEST_SHARED} in common",
+            "give subject and visit as the manifest does",
+        )
+    return shared
+
+
+def read_reader_table(path: Path) -> dict[tuple[str, str], float]:
+    """``subject,visit,volume_cm3`` of a second reader; a study without a volume was not read.
+
+    Raises:
+        UsageError: not such a table, a volume that is none, or a study twice.
+    """
+    expected = "CSV with columns subject, visit, volume_cm3: 0 or more, empty where not read, a line a study"
     try:
         rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
-        return {(r["subject"].strip(), r["visit"].strip()): float(r["volume_cm3"]) for r in rows}
+        read = [((r["subject"].strip(), r["visit"].strip()), r["volume_cm3"].strip()) for r in rows]
+        table = {key: float(cell) for key, cell in read if cell}
     except (OSError, KeyError, ValueError, AttributeError) as error:
-        raise UsageError(
-            f"{path.name} is not a reader's table", "CSV with columns subject, visit, volume_cm3"
-        ) from error
+        raise UsageError(f"{path.name} is not a reader's table", expected) from error
+    wrong = [key for key, value in table.items() if not (math.isfinite(value) and value >= 0)]
+    wrong += [key for key, count in Counter(key for key, _ in read).items() if count > 1]
+    if wrong:
+        raise UsageError(f"{path.name}: {' '.join(wrong[0])} has no volume or is there twice", expected)
+    return table
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:

@@ -156,12 +156,14 @@ def algorithm(assessment: Assessment, what: str) -> hd.AlgorithmIdentificationSe
     """Which method made a segment."""
     import highdicom as hd
 
+    from marrowscope.anatomy.given import GIVEN_MASK
+
     method = assessment.provenance.detector if what == "detector" else assessment.provenance.anatomy
     return hd.AlgorithmIdentificationSequence(
         name=f"marrowscope: {method}"[:64],
         version=__version__,
         family=codes.make("DCM", "123109", "Manual Processing")
-        if method == "given mask"
+        if method == GIVEN_MASK
         else codes.make("DCM", "123110", "Artificial Intelligence"),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from marrowscope.anatomy.given import GIVEN_MASK
 from marrowscope.assessment.types import Assessment, Outcome, SeriesRecord
 from marrowscope.measurement import Severity
 
@@ -43,6 +44,11 @@ def told_apart(visit: Assessment) -> bool:
     return any(s.used_as == "t1" for s in visit.series)
 
 
+def bones_given(prior: Assessment, current: Assessment) -> bool:
+    """Whether the bones of both visits were given, not found."""
+    return all(v.provenance.anatomy == GIVEN_MASK for v in (prior, current))
+
+
 def unsuppressed(visit: Assessment) -> bool:
     """Whether a quality check doubts the fat suppression that sizes rest on."""
     return any(c.code == "fat_suppression" and c.severity in (Severity.WARNING, Severity.REFUSE) for c in visit.qc)
@@ -70,6 +76,11 @@ def limits(prior: Assessment, current: Assessment) -> tuple[str, ...]:
     """What weakens the comparison without forbidding it."""
     a, b = fluid_series(prior), fluid_series(current)
     notes = []
+    if prior.provenance.input_sha256 and prior.provenance.input_sha256 == current.provenance.input_sha256:
+        notes.append("both visits hold the same images")
+    dates = (prior.provenance.study_date, current.provenance.study_date)
+    if all(dates) and dates[1] < dates[0]:
+        notes.append(f"the later visit is dated {dates[1]}, before the earlier one ({dates[0]}): oldest first")
     if a is not None and b is not None and (a.field_t is None or b.field_t is None):
         notes.append("field strength is not stated at both visits")
     if not prior.side or not current.side:

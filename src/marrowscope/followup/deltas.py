@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from marrowscope.assessment.types import Assessment, LesionRecord
+from marrowscope.followup.comparable import bones_given
 from marrowscope.followup.sdc import ABSOLUTE, RATIO, Limit, limits_of, passes
 from marrowscope.followup.types import Delta
 from marrowscope.measurement import Measurement
-from marrowscope.scoring.types import Score
 
 NO_CHANGE = "no measurable change"
 UNKNOWN = "change of unknown significance"
@@ -55,12 +55,16 @@ def exam_deltas(
     before, after = ([x for x in a.edema if x.bone not in left_out] for a in (prior, current))
     volumes = [_total(a, x, left_out) for a, x in ((prior, before), (current, after))]
     earlier = {s.id: s for s in prior.scores}
+
+    def limits(code: str) -> tuple[Limit, ...]:
+        return limits_of(code, current.site, bones_given(prior, current))
+
     return (
-        delta(VOLUME, volumes[0], volumes[1], reasons, limits_of(VOLUME, current.site)),
+        delta(VOLUME, volumes[0], volumes[1], reasons, limits(VOLUME)),
         delta(
-            BRIGHTNESS, brightness_of(before), brightness_of(after), reasons, limits_of(BRIGHTNESS, current.site)
+            BRIGHTNESS, brightness_of(before), brightness_of(after), reasons, limits(BRIGHTNESS)
         ),
-        *(_score_delta(earlier[s.id], s, current.site, reasons) for s in current.scores if s.id in earlier),
+        *(delta(s.id, earlier[s.id].total, s.total, reasons, limits(s.id)) for s in current.scores if s.id in earlier),
     )  # fmt: skip
 
 
@@ -69,10 +73,6 @@ def _total(a: Assessment, lesions: list[LesionRecord], left_out: frozenset[str])
     if total is None:
         return Measurement.not_assessable(VOLUME, "cm3", "the visit has no edema volume")
     return volume_of(lesions, VOLUME) if left_out and total.measured else total
-
-
-def _score_delta(before: Score, after: Score, site: str, reasons: tuple[str, ...]) -> Delta:
-    return delta(after.id, before.total, after.total, reasons, limits_of(after.id, site))
 
 
 def delta(

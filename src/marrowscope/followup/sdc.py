@@ -10,6 +10,7 @@ from typing import Any
 from marrowscope.tables import parse_yaml
 
 RATIO, ABSOLUTE = "ratio", "absolute"
+FOUND = "found"
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Limit:
 
     Attributes:
         id: its name. measure: measurement or score. sites: where it holds, empty = everywhere.
+        bones: ``found`` where it holds only for bones found by marrowscope, empty = for given ones too.
         kind: ``ratio``: the larger value over the smaller must pass ``size``; ``absolute``: the difference must.
         size: factor, or difference in the measure's unit.
         floor: smallest difference that counts at all, in the measure's unit; the rule where one value is 0.
@@ -33,6 +35,7 @@ class Limit:
     origin: str
     basis: str
     sites: tuple[str, ...] = ()
+    bones: str = ""
     floor: float = 0.0
     command: str = ""
     source: str = ""
@@ -65,9 +68,14 @@ def _limit(entry: dict[str, Any]) -> Limit:
     return Limit(**{**entry, "sites": tuple(entry.get("sites", ())), "basis": " ".join(entry["basis"].split())})
 
 
-def limits_of(measure: str, site: str) -> tuple[Limit, ...]:
-    """Every limit known for a measure at a site; a change counts when it passes them all."""
-    return tuple(x for x in all_limits() if x.measure == measure and (not x.sites or site in x.sites))
+def limits_of(measure: str, site: str, bones_given: bool = False) -> tuple[Limit, ...]:
+    """Every limit known for a measure at a site; a change counts when it passes them all.
+
+    Args:
+        bones_given: the bones of both visits were given, so that the error of finding them does not count.
+    """
+    at_site = (x for x in all_limits() if x.measure == measure and (not x.sites or site in x.sites))
+    return tuple(x for x in at_site if not (bones_given and x.bones == FOUND))
 
 
 def passes(limits: tuple[Limit, ...], before: float | None, after: float | None) -> bool | None:

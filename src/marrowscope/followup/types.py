@@ -50,6 +50,12 @@ class Fate(StrEnum):
     """Its place was outside the other visit's view, or its bone could not be laid on the other visit's."""
 
 
+def fate_words(fate: str, measurable: bool | None) -> str:
+    """A fate as readers are told it: what came or went, but is too small to be told from nothing, says so."""
+    small = fate in (Fate.NEW, Fate.RESOLVED) and measurable is False
+    return f"{Fate(fate).value}, too small to be sure" if small else Fate(fate).value
+
+
 @dataclass(frozen=True)
 class LesionChange:
     """One group of lesions that belong together across visits.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from marrowscope.followup.types import fate_words
 from marrowscope.measurement import Measurement
 from marrowscope.report.view import Block
 from marrowscope.report.words import word
@@ -55,7 +56,7 @@ def _lesions(change: Mapping[str, Any]) -> Block | None:
     rows = tuple(
         (
             x["place"],
-            x["fate"],
+            fate_words(x["fate"], x["measurable"]),
             f"{_codes(x['prior'])} to {_codes(x['current'])}",
             _number(x["before"]),
             _number(x["after"]),
@@ -68,7 +69,10 @@ def _lesions(change: Mapping[str, Any]) -> Block | None:
         title="Lesion by lesion",
         columns=("Where", "What became of it", "Numbers", "Volume before", "Volume now", "Ratio", "Brightness"),
         rows=rows,
-        fine_print=("Brightness: median over reference marrow, weighted by volume where lesions split or merged.",),
+        fine_print=(
+            "Too small to be sure: its volume does not pass the smallest detectable change. "
+            "Brightness: median over reference marrow, weighted by volume where lesions split or merged.",
+        ),
     )
 
 
