@@ -12,10 +12,11 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from marrowscope.errors import GeometryError, ModelError
 from marrowscope.inference import InputContract, canonical_slices, card, load_card, load_model, model_names, onto_grid
-from marrowscope.inference.slices import with_neighbours
+from marrowscope.inference.slices import linear_along, with_neighbours
 from marrowscope.volume import Volume
 
 CONTRACT = InputContract(("image",), "L", "S", 1.0, 8, 3.0, ("coronal",), (0.3, 2.0), (2.0, 6.0))
@@ -62,6 +63,15 @@ def test_working_slices_have_the_contracts_pixel_and_multiple_and_the_answer_com
     world = stack.grid.to_world((5, 5, 1))
     i, j, _ = Volume(ramp, CORONAL).to_index(world)
     assert stack.grid.array[5, 5, 1] == pytest.approx(2 * i + 3 * j, abs=0.6)
+
+
+@pytest.mark.parametrize(("count", "wanted"), [(20, 30), (30, 20), (17, 18), (1, 3)])
+def test_linear_resampling_is_what_scipy_calls_a_grid_mode_zoom(count: int, wanted: int) -> None:
+    array = np.random.default_rng(0).random((count, 5), dtype=np.float32)
+    factor = wanted / count
+    judge = ndimage.zoom(array, (factor, 1), order=1, grid_mode=True, mode="nearest")
+    ours = linear_along(array, 0, (np.arange(wanted) + 0.5) / factor - 0.5)
+    np.testing.assert_allclose(ours, judge, atol=1e-6)
 
 
 def test_slices_of_another_plane_are_refused_with_the_reason() -> None:

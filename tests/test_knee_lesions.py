@@ -15,8 +15,9 @@ from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.assessment.conclusions import outcome_of
 from marrowscope.assessment.types import Outcome
 from marrowscope.lesion import knee
-from marrowscope.lesion.measure import bone_measurements, counted, total_measurements
-from marrowscope.lesion.types import Objects
+from marrowscope.lesion.measure import READ, bone_measurements, counted, total_measurements
+from marrowscope.lesion.settings import setting
+from marrowscope.lesion.types import Objects, Verdict
 from marrowscope.measurement import QcCheck, Severity, Status
 from marrowscope.study import Role
 
@@ -133,3 +134,15 @@ def test_a_part_of_a_slice_of_which_the_model_is_not_sure_is_no_bone(axis: int) 
     kept = np.moveaxis(believable_bones(Chances(turn[0], turn[1], turn[1], "knee"), axis), axis, 2)
     label[7:11, 1:11, 1] = 0
     np.testing.assert_array_equal(kept, label)
+
+
+def test_a_learned_lesions_interval_is_the_thresholds_own_widened(objects: Objects) -> None:
+    power = setting("volume_interval", "learned", "power")
+    by_person = tuple(o.with_verdict(Verdict.EDITED) for o in objects.objects)
+    plain = total_measurements(replace(objects, objects=by_person[:1]))[0]
+    wide = total_measurements(replace(objects, objects=objects.objects[:1], method="si_lesion 2"))[0]
+    assert wide.value == plain.value and wide.interval_basis == READ
+    assert wide.low is not None and plain.low is not None and plain.value
+    assert wide.high is not None and plain.high is not None
+    assert wide.low / plain.value == pytest.approx((plain.low / plain.value) ** power)
+    assert wide.high / plain.value == pytest.approx((plain.high / plain.value) ** power)

@@ -14,7 +14,7 @@ from marrowscope.commands.si_cases import CHANGES, Case, load_case
 from marrowscope.errors import ModelError
 from marrowscope.inference import load_card, load_model
 from marrowscope.lesion.si_features import COLUMNS, Marrow, features
-from marrowscope.lesion.si_joint import dimmer_than_muscle, expected_dice_cutoff
+from marrowscope.lesion.si_joint import FAINT, MODEL, _chances, dimmer_than_muscle, expected_dice_cutoff
 from marrowscope.volume import Volume
 
 MODELS = ("si_region", "si_bones", "si_lesion")
@@ -45,6 +45,15 @@ def test_what_is_no_brighter_than_muscle_is_left_out_on_any_slice_axis() -> None
     turned = Volume(np.moveaxis(bright, 2, 0), np.diag([3.3, 0.6, 0.6, 1]), 0)
     np.testing.assert_array_equal(np.moveaxis(dimmer_than_muscle(turned, 100.0, 1.3), 0, 2), dim)
     assert not dimmer_than_muscle(image, None, 1.3).any(), "muscle not known: nothing is left out"
+
+
+def test_folds_that_are_not_asked_would_have_changed_nothing_that_matters() -> None:
+    rows, _ = features(small_marrow())
+    chance, mean = _chances(rows, None), load_model(MODEL).run(rows)[:, 0]
+    asked = load_model(MODEL).run(rows, 0)[:, 0] >= FAINT
+    assert asked.any() and not asked.all()
+    np.testing.assert_allclose(chance[asked], mean[asked], atol=1e-6)
+    assert (chance[~asked] < FAINT).all() and mean[~asked].max() < 0.1
 
 
 def small_marrow(gain: float = 1.0, with_t1: bool = True) -> Marrow:

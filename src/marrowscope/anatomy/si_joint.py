@@ -187,10 +187,12 @@ def _depth(grid: Volume, joint: BoolArray) -> Volume | None:
     """Distance in mm from the joint line inside each slice; NaN on slices without a joint. None without any."""
     if not joint.any():
         return None
-    spacing = np.array(grid.spacing)
-    spacing[grid.slice_axis] = 1e5
-    depth = ndimage.distance_transform_edt(~joint, sampling=spacing).astype(np.float32)
-    return grid.with_array(np.where(depth < 1e4, depth, np.nan).astype(np.float32))
+    depth = np.full(grid.shape, np.nan, dtype=np.float32)
+    into, line = np.moveaxis(depth, grid.slice_axis, 0), np.moveaxis(joint, grid.slice_axis, 0)
+    spacing = [grid.spacing[a] for a in grid.in_plane_axes]
+    for k in np.nonzero(line.any(axis=(1, 2)))[0]:
+        into[k] = ndimage.distance_transform_edt(~line[k], sampling=spacing)
+    return grid.with_array(depth)
 
 
 def quadrants(grid: Volume, bones: dict[str, BoolArray], joint: dict[str, BoolArray]) -> LabelMap:

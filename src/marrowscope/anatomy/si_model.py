@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,7 @@ import numpy.typing as npt
 
 from marrowscope.anatomy.types import Exam
 from marrowscope.inference import InputContract, SliceStack, canonical_slices, load_card, load_model, onto_grid
-from marrowscope.inference.session import thread_count
-from marrowscope.inference.slices import with_neighbours
+from marrowscope.inference.slices import linear_along, with_neighbours
 from marrowscope.study import Role
 from marrowscope.volume import Volume
 
@@ -55,8 +53,7 @@ def run(exam: Exam, fold: int | None = None) -> Logits:
     region = load_model(REGION).run(batch, fold)[:, 0]
     named = load_model(BONES).run(_pooled(batch), fold)
     full = [_repeat(named[:, n], region.shape) for n in range(3)]
-    with ThreadPoolExecutor(thread_count()) as pool:  # the filters run without the interpreter lock
-        bone, sacrum, ilium, lumbar = pool.map(lambda field: onto_grid(stack, field), (region, *full))
+    bone, sacrum, ilium, lumbar = (onto_grid(stack, field) for field in (region, *full))
     return Logits(bone, (sacrum, ilium, lumbar))
 
 
@@ -99,12 +96,8 @@ def _repeat(small: Float32, shape: tuple[int, ...]) -> Float32:
     """Pooled logits on the full working grid, linear between pool centres."""
     big = small
     for axis in (1, 2):
-        position = np.clip((np.arange(shape[axis]) + 0.5) / BONES_POOL - 0.5, 0, small.shape[axis] - 1)
-        low = position.astype(int)
-        share = (position - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-        high = np.minimum(low + 1, small.shape[axis] - 1)
-        big = np.take(big, low, axis) * (1 - share) + np.take(big, high, axis) * share
-    return np.asarray(big, dtype=np.float32)
+        big = linear_along(big, axis, (np.arange(shape[axis]) + 0.5) / BONES_POOL - 0.5)
+    return big
 
 
 def working(volume: Volume, pixel_mm: float) -> SliceStack:

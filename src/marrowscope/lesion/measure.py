@@ -22,6 +22,7 @@ from marrowscope.study import Role
 
 MM3_PER_CM3 = 1000.0
 PLAUSIBLE = "plausible thresholds"
+READ = "plausible thresholds, widened until they held the mean volume of the readings of each of five patients"
 SIMULATED = "holding 9 of 10 simulated lesions of this size"
 GROWTH_VOXELS = 3
 """The lenient threshold may add this many voxels around a lesion: further is another object."""
@@ -95,14 +96,26 @@ def lesion_measurements(context: Context, label: int) -> tuple[Measurement, ...]
 
 
 def _volume(objects: Objects, label: int, crop: Crop) -> Measurement:
-    """Volume with an interval: what simulated lesions of this size truly had, where they were found by brightness."""
+    """Volume with an interval: as an outline drawn leaves it, as readers of learned lesions differ, or as simulated
+    lesions of this size truly were, where they were found by brightness."""
     edited = any(o.label == label and o.verdict is Verdict.EDITED for o in objects.objects)
-    if edited or not objects.method.startswith(THRESHOLD):
+    if edited:
         return _between_thresholds(objects, crop)
+    if not objects.method.startswith(THRESHOLD):
+        return _widened(_between_thresholds(objects, crop))
     value = crop.voxels * objects.exam.image.voxel_volume_mm3 / MM3_PER_CM3
     sizes = [s for s in ("middle", "large") if value >= setting("volume_interval", s, "from_cm3")]
     low, high = (setting("volume_interval", ["small", *sizes][-1], end) for end in ("low", "high"))
     return Measurement.of("volume", value, "cm3", (low * value, high * value), SIMULATED)
+
+
+def _widened(between: Measurement) -> Measurement:
+    """The interval between thresholds, its ends' ratios to the value raised to a power that holds readers' volumes."""
+    if between.value is None or between.low is None or between.high is None:
+        return between
+    power = setting("volume_interval", "learned", "power")
+    low, high = (between.value * (end / between.value) ** power for end in (between.low, between.high))
+    return Measurement.of(between.code, between.value, between.unit, (low, high), READ)
 
 
 def _between_thresholds(objects: Objects, crop: Crop) -> Measurement:

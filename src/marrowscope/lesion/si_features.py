@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from marrowscope.inference.slices import linear_along
 from marrowscope.labelmap import BoolArray
 from marrowscope.robust import half_sample_mode
 
@@ -225,11 +226,8 @@ def _unpooled(a: Float32, shape: tuple[int, ...]) -> Float32:
     """Back to full size, linear between the centres of the pools."""
     big = a
     for axis in (0, 1):
-        position = np.clip((np.arange(shape[axis]) + 0.5) / POOL - 0.5, 0, a.shape[axis] - 1)
-        low = position.astype(int)
-        share = (position - low).astype(np.float32).reshape([-1 if n == axis else 1 for n in range(3)])
-        big = np.take(big, low, axis) * (1 - share) + np.take(big, np.minimum(low + 1, a.shape[axis] - 1), axis) * share
-    return np.asarray(big, dtype=np.float32)
+        big = linear_along(big, axis, (np.arange(shape[axis]) + 0.5) / POOL - 0.5)
+    return big
 
 
 def _masked_mean(a: Float32, mask: BoolArray, sigma: float) -> Float32:
