@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
 
 import phantom
-from marrowscope.anatomy import given
+from marrowscope.anatomy.given import rim as rim_of
 from marrowscope.anatomy.knee import believable_bones, believable_edema
 from marrowscope.anatomy.knee_model import EDEMA, Chances
 from marrowscope.anatomy.types import Anatomy, Exam
@@ -31,7 +34,7 @@ def searched(exam: Exam, seen: tuple[slice, ...]) -> Anatomy:
     bones = phantom.bones(exam.image)
     chance = np.full(exam.image.shape, 1e-3, dtype=np.float32)
     chance[seen] = 0.9
-    rim = given.rim(bones.mask(), exam.image.slice_axis)
+    rim = rim_of(bones.mask(), exam.image.slice_axis)
     return Anatomy(bones, bones, None, rim, extras={EDEMA: exam.image.with_array(chance)})
 
 
@@ -146,3 +149,9 @@ def test_a_learned_lesions_interval_is_the_thresholds_own_widened(objects: Objec
     assert wide.high is not None and plain.high is not None
     assert wide.low / plain.value == pytest.approx((plain.low / plain.value) ** power)
     assert wide.high / plain.value == pytest.approx((plain.high / plain.value) ** power)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([[3, 5, 1], [1, 3, 3], [7, 7, 1]]))
+def test_opening_an_axis_at_a_time_is_the_opening(seed: int, size: list[int]) -> None:
+    mask = np.random.default_rng(seed).random((20, 18, 6)) < 0.9
+    np.testing.assert_array_equal(knee.opened(mask, size), ndimage.binary_opening(mask, np.ones(size, dtype=bool)))
