@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import numpy as np
+
 from marrowscope.assessment.types import Assessment
 from marrowscope.followup.comparable import bones_given, limits, obstacles
 from marrowscope.followup.deltas import VOLUME, brightness_of, exam_deltas, ratio_of, volume_of
 from marrowscope.followup.match import Group, match
-from marrowscope.followup.register import BoneTransform, register_bone
+from marrowscope.followup.register import BoneTransform, moved_mask, register_bone
 from marrowscope.followup.sdc import Limit, limits_of, passes
 from marrowscope.followup.types import Change, Delta, Fate, LesionChange, Visit, VisitPoint, fate_words
 from marrowscope.measurement import Measurement
+from marrowscope.volume import FloatArray
 
 MINIMUM_FIT_DICE = 0.8
 """A bone whose registered masks overlap less is not the same bone in the same state: its lesions are not matched."""
@@ -20,6 +23,13 @@ MINIMUM_FIT_DICE = 0.8
 MINIMUM_COVERED = 0.8
 """Share of a bone that both fields of view must hold before its edema is compared."""
 
+
+MINIMUM_INSIDE = 0.5
+"""Share of a bone's edema at one visit that must lie inside the bone as outlined at the other, laid on it. In 24 of 26
+simulated pairs it was 0.6 or more; in two the model had cut a lesion out of the bone (0.10, 0.21): a false decrease."""
+
+FEWEST_VOXELS = 5
+"""Edema of fewer voxels on the other visit's grid is too little to judge an outline by."""
 
 SAME_PERSON_MM = 1.4
 """Median distance of femur or tibia surfaces after registration, mm. Two visits of one knee had 0.45 to 1.35 (30
@@ -83,7 +93,27 @@ def _poor_fits(prior: Visit, current: Visit, transforms: dict[str, BoneTransform
             problems[bone] = f"the {name} of both visits could not be laid on each other"
         elif fit.covered < MINIMUM_COVERED:
             problems[bone] = f"only {100 * fit.covered:.0f} % of the {name} is in view at both visits"
+        elif bone in with_edema and (share := _inside(prior, current, transforms[bone], bone)) < MINIMUM_INSIDE:
+            problems[bone] = f"the {name} is outlined otherwise where edema lies ({100 * share:.0f} % of it inside)"
     return problems
+
+
+def _inside(prior: Visit, current: Visit, transform: BoneTransform, bone: str) -> float:
+    """The smaller share of a bone's edema at one visit that lies inside the bone as outlined at the other."""
+    there = _share_inside(prior, current, transform.matrix, bone)
+    return min(
+        there, _share_inside(current, prior, np.asarray(np.linalg.inv(transform.matrix), dtype=np.float64), bone)
+    )
+
+
+def _share_inside(source: Visit, target: Visit, matrix: FloatArray, bone: str) -> float:
+    """Share of the source's edema of a bone that lies in the target's bone; 1 where there is too little to judge."""
+    labels = [x.label for x in source.assessment.edema if x.bone == bone]
+    edema = np.isin(source.lesions.volume.array, labels)
+    if not labels or not edema.any():
+        return 1.0
+    laid = moved_mask(edema, source.lesions.volume, matrix, target.bones.volume)
+    return float(target.bones.mask(bone)[laid].mean()) if laid.sum() >= FEWEST_VOXELS else 1.0
 
 
 def _lesion_change(group: Group, known: tuple[Limit, ...]) -> LesionChange:

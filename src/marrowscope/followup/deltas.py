@@ -49,12 +49,15 @@ def exam_deltas(
     """Volume, brightness, and every score that both visits have.
 
     Args:
-        left_out: bones that could not be compared; their edema does not count at either visit.
+        left_out: bones that could not be compared; their edema does not count at either visit. Scores count it all the
+            same, so that none is compared where such a bone had any.
         reasons: why nothing may be compared; empty = it may.
     """
     before, after = ([x for x in a.edema if x.bone not in left_out] for a in (prior, current))
     volumes = [_total(a, x, left_out) for a, x in ((prior, before), (current, after))]
     earlier = {s.id: s for s in prior.scores}
+    gone = sorted({x.bone for a in (prior, current) for x in a.edema if x.bone in left_out})
+    counted = (*reasons, *(f"the score counts the {b.replace('_', ' ')}, which was left out" for b in gone))
 
     def limits(code: str) -> tuple[Limit, ...]:
         return limits_of(code, current.site, bones_given(prior, current))
@@ -64,7 +67,7 @@ def exam_deltas(
         delta(
             BRIGHTNESS, brightness_of(before), brightness_of(after), reasons, limits(BRIGHTNESS)
         ),
-        *(delta(s.id, earlier[s.id].total, s.total, reasons, limits(s.id)) for s in current.scores if s.id in earlier),
+        *(delta(s.id, earlier[s.id].total, s.total, counted, limits(s.id)) for s in current.scores if s.id in earlier),
     )  # fmt: skip
 
 
