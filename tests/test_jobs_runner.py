@@ -100,6 +100,33 @@ def test_kill_dash_nine_loses_nothing_and_repeats_nothing(tmp_path: Path) -> Non
         assert all(queue.get(i).attempts == 1 for i in ids), "a killed server is not the job's fault"
 
 
+SLOW_TO_HEAR = """
+import sys, time
+from marrowscope.jobs.queue import JobQueue
+from marrowscope.jobs.worker import main
+claim = JobQueue.claim
+def slow(self, *given):
+    job = claim(self, *given)
+    time.sleep(0.5)  # claimed, and the worker does not know it yet
+    return job
+JobQueue.claim = slow
+main([sys.argv[1], "--lane", "work", "--kind", "write=jobs_handlers:write"])
+"""
+
+
+def test_a_job_claimed_while_the_parent_dies_is_given_back_uncounted(tmp_path: Path) -> None:
+    with JobQueue(tmp_path / "jobs.sqlite") as queue:
+        job = queue.enqueue("write", {"folder": str(tmp_path), "steps": 100, "seconds": 0.1}, "one")
+        command = [sys.executable, "-c", SLOW_TO_HEAR, str(queue.path)]
+        worker = subprocess.Popen(command, env={**os.environ, **PATH}, stdin=subprocess.PIPE)
+        until(lambda: queue.get(job.id).state is JobState.RUNNING)
+        assert worker.stdin is not None
+        worker.stdin.close()
+        worker.wait(20)
+        after = queue.get(job.id)
+        assert (after.state, after.attempts) == (JobState.QUEUED, 0)
+
+
 def count(queue: JobQueue, state: JobState) -> int:
     return len(queue.jobs(states=[state]))
 

@@ -45,6 +45,8 @@ class _Lifeline:
     def __init__(self, queue: JobQueue, owner: str) -> None:
         self.wake = threading.Event()
         self.job: Job | None = None
+        self.turn = threading.Lock()
+        """Held while a job is claimed, and for good by whoever ends the process: no job is lost between the two."""
         self._queue = queue
         self._owner = owner
         threading.Thread(target=self._listen, daemon=True).start()
@@ -57,7 +59,8 @@ class _Lifeline:
         os._exit(0)
 
     def give_back(self) -> None:
-        """Put the job at hand back into the queue, uncounted."""
+        """Put the job at hand back into the queue, uncounted; no further one is claimed."""
+        self.turn.acquire()  # never released: the process ends
         job = self.job
         if job is None:
             return
@@ -138,11 +141,11 @@ def serve(queue: JobQueue, lanes: Sequence[str], handlers: Mapping[str, str], jo
     ran = 0
     while jobs is None or ran < jobs:
         lifeline.wake.clear()
-        job = queue.claim(lanes, owner)
+        with lifeline.turn:
+            job = lifeline.job = queue.claim(lanes, owner)
         if job is None:
             lifeline.wake.wait(POLL_SECONDS)
             continue
-        lifeline.job = job
         run_one(queue, job, owner, handlers)
         lifeline.job = None
         ran += 1
