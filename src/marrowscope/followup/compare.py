@@ -14,6 +14,7 @@ from marrowscope.followup.match import Group, match
 from marrowscope.followup.register import BoneTransform, moved_mask, register_bone
 from marrowscope.followup.sdc import Limit, limits_of, passes
 from marrowscope.followup.types import Change, Delta, Fate, LesionChange, Visit, VisitPoint, fate_words
+from marrowscope.labelmap import BoolArray
 from marrowscope.measurement import Measurement
 from marrowscope.volume import FloatArray
 
@@ -99,21 +100,35 @@ def _poor_fits(prior: Visit, current: Visit, transforms: dict[str, BoneTransform
 
 
 def _inside(prior: Visit, current: Visit, transform: BoneTransform, bone: str) -> float:
-    """The smaller share of a bone's edema at one visit that lies inside the bone as outlined at the other."""
-    there = _share_inside(prior, current, transform.matrix, bone)
-    return min(
-        there, _share_inside(current, prior, np.asarray(np.linalg.inv(transform.matrix), dtype=np.float64), bone)
-    )
+    """Share of a bone's edema that lies inside the bone as outlined at the other visit, of the visit with more edema.
 
-
-def _share_inside(source: Visit, target: Visit, matrix: FloatArray, bone: str) -> float:
-    """Share of the source's edema of a bone that lies in the target's bone; 1 where there is too little to judge."""
-    labels = [x.label for x in source.assessment.edema if x.bone == bone]
-    edema = np.isin(source.lesions.volume.array, labels)
-    if not labels or not edema.any():
+    A small lesion at the cortex of one visit says nothing where the other visit's large one lies inside.
+    """
+    back = np.asarray(np.linalg.inv(transform.matrix), dtype=np.float64)
+    pairs = ((prior, current, transform.matrix), (current, prior, back))
+    largest = max(_edema_mm3(visit, bone) for visit in (prior, current))
+    if not largest:
         return 1.0
+    return 1 - max(_outside_mm3(source, target, matrix, bone) for source, target, matrix in pairs) / largest
+
+
+def _edema(visit: Visit, bone: str) -> BoolArray:
+    labels = [x.label for x in visit.assessment.edema if x.bone == bone]
+    return np.asarray(np.isin(visit.lesions.volume.array, labels))
+
+
+def _edema_mm3(visit: Visit, bone: str) -> float:
+    return float(_edema(visit, bone).sum()) * visit.lesions.volume.voxel_volume_mm3
+
+
+def _outside_mm3(source: Visit, target: Visit, matrix: FloatArray, bone: str) -> float:
+    """Volume of the source's edema of a bone outside the target's bone; 0 where there is too little to judge."""
+    edema = _edema(source, bone)
+    if not edema.any():
+        return 0.0
     laid = moved_mask(edema, source.lesions.volume, matrix, target.bones.volume)
-    return float(target.bones.mask(bone)[laid].mean()) if laid.sum() >= FEWEST_VOXELS else 1.0
+    share = 1 - float(target.bones.mask(bone)[laid].mean()) if laid.sum() >= FEWEST_VOXELS else 0.0
+    return share * _edema_mm3(source, bone)
 
 
 def _lesion_change(group: Group, known: tuple[Limit, ...]) -> LesionChange:
