@@ -320,6 +320,17 @@ def test_a_bone_outlined_around_its_lesion_at_one_visit_is_left_out() -> None:
     assert compare(whole, resolved).deltas[0].verdict == "decrease"
 
 
+def test_a_speck_outside_the_other_outline_does_not_take_out_a_bone_with_a_large_lesion() -> None:
+    speck = np.s_[44:47, 14:17, 4:6]
+    large, small = visit([BOX]), visit([speck])
+    outline = large.bones.volume.array.copy()
+    outline[speck] = 0
+    trimmed = replace(large, bones=LabelMap(large.bones.volume.with_array(outline), large.bones.names))
+    change = compare(trimmed, small)
+    assert not [r for r in change.reasons if "outlined otherwise" in r]
+    assert change.deltas[0].verdict == "decrease"
+
+
 def test_scores_that_count_a_bone_left_out_are_not_compared() -> None:
     a, b = visit([BOX, TIBIA]).assessment, visit([TIBIA]).assessment
     assert a.scores

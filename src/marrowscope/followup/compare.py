@@ -26,7 +26,7 @@ MINIMUM_COVERED = 0.8
 
 
 MINIMUM_INSIDE = 0.5
-"""Share of a bone's edema at one visit that must lie inside the bone as outlined at the other, laid on it. In 24 of 26
+"""Share of a bone's edema (of the visit with more) that must lie inside the bone as outlined at both. In 24 of 26
 simulated pairs it was 0.6 or more; in two the model had cut a lesion out of the bone (0.10, 0.21): a false decrease."""
 
 FEWEST_VOXELS = 5
