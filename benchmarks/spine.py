@@ -15,8 +15,9 @@ import shutil
 import statistics
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,9 @@ FALSE_LESION_CM3 = 0.2
 
 BINS_CM3 = (0.1, 0.3, 1.0, 3.0, 10.0)
 """Edges of the table by lesion size."""
+
+BINS_CONFIDENCE = (0.0, 0.5, 0.8, 0.95, 1.01)
+"""Edges of the table by confidence."""
 
 SHARED_SHARE = 0.1
 """A found object and a true lesion belong together when they share this part of the smaller one."""
@@ -46,6 +50,7 @@ class Match:
         true_cm3: volume from the fine grid; 0 = a false lesion.
         found_cm3: volume of the objects; 0 = missed.
         words: sites and patterns, or the bone of a false lesion.
+        confidences: of the objects, space between.
     """
 
     case: str
@@ -55,6 +60,7 @@ class Match:
     true_cm3: float
     found_cm3: float
     words: str
+    confidences: str = ""
 
     @property
     def error(self) -> float:
@@ -122,14 +128,15 @@ def missed_all(case: Case, folder: Path) -> tuple[Match, ...]:
     return tuple(_match(case, x["volume_mm3"] / 1000, 0.0, x["site"]) for x in truth["lesions"])
 
 
-def match(case: Case, folder: Path, results: Path, assessment: dict[str, object]) -> tuple[Match, ...]:
+def match(case: Case, folder: Path, results: Path, assessment: dict[str, Any]) -> tuple[Match, ...]:
     """True lesions against found objects of kind edema."""
     truth = json.loads((folder / "truth" / "truth.json").read_text(encoding="utf-8"))
     found, voxel_cm3 = read_mask(results / "masks" / "lesions.nii.gz")
     true = next(m for m, _ in map(read_mask, sorted((folder / "truth").glob("lesions_ser*.nii.gz"))) if same(m, found))
-    lesions: list[dict[str, object]] = assessment["lesions"]  # type: ignore[assignment]
+    lesions: list[dict[str, Any]] = assessment["lesions"]
     edema = [x["label"] for x in lesions if x["kind"] == "edema"]
     volumes = {label: float(np.count_nonzero(found[0] == label)) * voxel_cm3 for label in edema}
+    sure = {x["label"]: x["confidence"] for x in lesions}
     groups = join(true[0], found[0], edema)
     made = []
     for labels, objects in groups:
@@ -138,7 +145,8 @@ def match(case: Case, folder: Path, results: Path, assessment: dict[str, object]
         if not mine:
             words = "false in " + "+".join(str(x["bone"]) for x in lesions if x["label"] in objects)
         volume = sum(x["volume_mm3"] for x in mine) / 1000
-        made.append(_match(case, volume, sum(volumes[o] for o in objects), words))
+        confidences = " ".join(f"{sure[o]:.3f}" for o in sorted(objects))
+        made.append(_match(case, volume, sum(volumes[o] for o in objects), words, confidences))
     return tuple(made)
 
 
@@ -175,8 +183,8 @@ def join(true: NDArray[np.int64], found: NDArray[np.int64], edema: Sequence[int]
     return groups
 
 
-def _match(case: Case, true_cm3: float, found_cm3: float, words: str) -> Match:
-    return Match(case.name, case.field, case.noise, case.fluid, true_cm3, found_cm3, words)
+def _match(case: Case, true_cm3: float, found_cm3: float, words: str, confidences: str = "") -> Match:
+    return Match(case.name, case.field, case.noise, case.fluid, true_cm3, found_cm3, words, confidences)
 
 
 def report(outcomes: Sequence[Outcome]) -> str:
@@ -192,7 +200,8 @@ def report(outcomes: Sequence[Outcome]) -> str:
         *_by_pattern(sound),
         "",
     ]
-    return "\n".join([*lines, *_false(outcomes), "", *_faults(outcomes), "", *_cost(outcomes), *_ended(outcomes)])
+    lines += [*_false(outcomes), "", *_confidence(outcomes), "", *_faults(outcomes), ""]
+    return "\n".join([*lines, *_cost(outcomes), *_ended(outcomes)])
 
 
 def _row(name: str, matches: Sequence[Match]) -> str:
@@ -243,6 +252,23 @@ def _false(outcomes: Sequence[Outcome]) -> list[str]:
     return lines
 
 
+def _confidence(outcomes: Sequence[Outcome]) -> list[str]:
+    """Whether objects of a confidence are lesions that often: all sound studies."""
+    matches = [m for o in outcomes if o.case.kind in ("lesions", "free") for m in o.matches]
+    pairs = [(float(c), m.true_cm3 > 0) for m in matches for c in m.confidences.split()]
+    lines = [f"{'confidence':<16} {'objects':>8} {'mean':>8} {'on a lesion':>12}"]
+    for low, high in itertools.pairwise(BINS_CONFIDENCE):
+        mine = [p for p in pairs if low <= p[0] < high]
+        if mine:
+            mean, hit = (statistics.mean(column) for column in zip(*mine, strict=True))
+            lines.append(f"{f'{low:g} to {min(high, 1):g}':<16} {len(mine):>8} {mean:>8.2f} {hit:>12.0%}")
+    if pairs:
+        rate = statistics.mean(hit for _, hit in pairs)
+        brier = statistics.mean((c - hit) ** 2 for c, hit in pairs)
+        lines.append(f"Brier score {brier:.3f}; with the plain rate for every object {rate * (1 - rate):.3f}")
+    return lines
+
+
 def _faults(outcomes: Sequence[Outcome]) -> list[str]:
     lines = []
     for fault in FAULTS:
@@ -289,7 +315,7 @@ def write_rows(outcomes: Sequence[Outcome], path: Path) -> None:
     """Every match as CSV."""
     rows = [asdict(m) for o in outcomes for m in o.matches]
     with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, ["case", "field", "noise", "fluid", "true_cm3", "found_cm3", "words"])
+        writer = csv.DictWriter(stream, [f.name for f in fields(Match)])
         writer.writeheader()
         writer.writerows(rows)
 

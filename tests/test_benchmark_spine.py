@@ -10,8 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.processes import run_measured
-from benchmarks.spine import join, report, worst_checks
+from benchmarks.processes import Ran, run_measured
+from benchmarks.spine import Match, Outcome, join, report, worst_checks
 from benchmarks.spine_cases import FAULTS, FIRST_SEED, TUNING_SEED, cases
 
 from marrowscope.commands.simulate import read_lesions
@@ -58,6 +58,19 @@ def test_the_worst_severity_of_a_check_counts() -> None:
 
 def test_report_of_nothing_is_a_table_without_figures() -> None:
     assert "true lesions" in report([])
+
+
+def test_confidence_is_compared_with_how_often_it_is_right() -> None:
+    case = next(c for c in cases(FIRST_SEED) if c.kind == "lesions")
+    found = Match(case.name, 3.0, "low", "pd_fs", 1.0, 1.1, "contusion", "0.900 0.600")
+    false = Match(case.name, 3.0, "low", "pd_fs", 0.0, 0.1, "false in femur", "0.600")
+    missed = Match(case.name, 3.0, "low", "pd_fs", 1.0, 0.0, "contusion")
+    ran = Ran(code=0, said="", seconds=1.0, cpu_seconds=1.0, peak_mb=1.0, peak_mb_by_stage={})
+    rows = [r.split() for r in report([Outcome(case, ran, None, {}, {}, (found, false, missed))]).splitlines()]
+    assert ["0.5", "to", "0.8", "2", "0.60", "50%"] in rows
+    assert ["0.8", "to", "0.95", "1", "0.90", "100%"] in rows
+    brier = (0.1**2 + 0.4**2 + 0.6**2) / 3
+    assert any(r[:3] == ["Brier", "score", f"{brier:.3f};"] for r in rows)
 
 
 def test_memory_is_told_by_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,7 @@ def kind_of(candidate: Candidate, reference: float, fluid: float | None) -> Lesi
 
 
 def confidence(candidate: Candidate, cutoff: float, reference: float, scale: float) -> tuple[float, tuple[str, ...]]:
-    """Chance that a reader would call it a lesion, with what raised or lowered it (a judgement scale).
+    """Chance that it is a lesion, with what raised or lowered it (a logistic scale; its weights are settings).
 
     Args:
         candidate: the object. cutoff: relative brightness at which marrow counts as bright.
@@ -101,7 +101,9 @@ def confidence(candidate: Candidate, cutoff: float, reference: float, scale: flo
     """
     contrast = (candidate.plateau - reference) / scale / cutoff
     size = np.log2(candidate.volume_mm3 / setting("threshold", "minimum_volume"))
-    score = -1.6 + 1.2 * (contrast - 1) + 0.45 * size - 1.5 * candidate.rim_share
+    weights = {name: setting("confidence", name) for name in ("base", "contrast", "size", "rim")}
+    score = weights["base"] + weights["contrast"] * (contrast - 1) + weights["size"] * size
+    score += weights["rim"] * candidate.rim_share
     reasons = [f"brightest part {contrast:.1f} times the cut-off"]
     if candidate.rim_share > 0.5:
         reasons.append("mostly at the cortex, where partial volume can look bright")
