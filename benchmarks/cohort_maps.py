@@ -22,7 +22,6 @@ import numpy as np
 from scipy import ndimage
 
 from marrowscope.anatomy.knee import CORTEX_MM, within
-from marrowscope.commands.knee_cases import CENTRE_MM, subject_of
 from marrowscope.simulate.limb import plan
 from marrowscope.simulate.limb.scan import grow, scan, tissue_map, truth_on
 from marrowscope.simulate.limb.source import load
@@ -30,6 +29,7 @@ from marrowscope.simulate.protocols import load_protocol
 from marrowscope.simulate.scanner import Imperfections
 from marrowscope.simulate.study import BONE_LABELS
 from marrowscope.simulate.tissues import load_tissues
+from marrowscope.validation.knee_cases import CENTRE_MM, subject_of
 
 FIELD_T, MATRIX, SERIES = 1.5, (128, 128), ("stir_sag", "t1_sag")
 SCANNER = Imperfections(noise=0.08, residual=0.05, shim_ppm=0.3, flip=0.04, shading=0.3)

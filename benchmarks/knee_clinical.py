@@ -23,10 +23,10 @@ import knee_clinical_data as clinical
 from marrowscope.anatomy.knee import believable_bones, clean
 from marrowscope.anatomy.knee_model import BONES, OUTLINES, look
 from marrowscope.assessment.pipeline import detect, prepare
-from marrowscope.commands.agreement import dice
 from marrowscope.lesion.measure import counted
 from marrowscope.lesion.types import LesionKind, Objects
 from marrowscope.measurement import Severity
+from marrowscope.validation.agreement import dice
 from marrowscope.volume import Volume
 
 COLOURS = {1: (255, 70, 70), 2: (70, 255, 70), 3: (80, 160, 255), 4: (255, 80, 255)}

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.agreement import interval_of
-from marrowscope.commands.si_cases import Case, find_cases, mask
 from marrowscope.labelmap import BoolArray
 from marrowscope.lesion.types import Objects
+from marrowscope.validation.si_cases import Case, find_cases, mask
 
 FLOOR_CM3 = 0.02
 """Volumes below this enter the logarithm as this."""
@@ -46,8 +46,8 @@ def scores(case: Case) -> dict[str, Read]:
     """Every sacroiliac score, and the brightness over reference marrow, of every reading."""
     from marrowscope.anatomy.si_joint import segment
     from marrowscope.assessment.pipeline import prepare
-    from marrowscope.commands.bench_si import fold_for
     from marrowscope.lesion.si_joint import detect
+    from marrowscope.validation.si_joint import fold_for
 
     fold = fold_for(case)
     exam = prepare(case.study(), "si_joint")
@@ -58,8 +58,8 @@ def scores(case: Case) -> dict[str, Read]:
 
 
 def _of_reading(objects: Objects, edema: BoolArray) -> Read:
-    from marrowscope.commands.bench_si import scene_of
     from marrowscope.scoring import asas_sij, berlin_sij, sparcc_sij
+    from marrowscope.validation.si_joint import scene_of
 
     seen = scene_of(objects, edema)
     rules = (sparcc_sij, berlin_sij, asas_sij)

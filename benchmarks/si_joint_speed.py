@@ -68,9 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from marrowscope.anatomy.si_joint import segment
     from marrowscope.assessment.pipeline import prepare
-    from marrowscope.commands.si_cases import load_case
     from marrowscope.inference.session import thread_count
     from marrowscope.lesion.si_joint import probabilities
+    from marrowscope.validation.si_cases import load_case
 
     torch.set_num_threads(thread_count())
     exam = prepare(load_case(given.case).study(), "si_joint")

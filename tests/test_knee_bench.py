@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marrowscope.commands.agreement import concordance, dice, limits_of_agreement, weighted_kappa
-from marrowscope.commands.bench_knee import FOUND_SHARE, judge, matched, summarise, unseen_maps
-from marrowscope.commands.knee_cases import CONDITIONS, simulate_case, subject_of
 from marrowscope.errors import StudyError, UsageError
 from marrowscope.simulate.limb.source import load
+from marrowscope.validation.agreement import concordance, dice, limits_of_agreement, weighted_kappa
+from marrowscope.validation.knee import FOUND_SHARE, judge, matched, summarise, unseen_maps
+from marrowscope.validation.knee_cases import CONDITIONS, simulate_case, subject_of
 
 MAP = "9007827.nii.gz"
 

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marrowscope.commands.bench_si import fold_for, icc_2_1, judge, matched, readers_dice
-from marrowscope.commands.si_cases import CHANGES, Case, load_case
 from marrowscope.errors import ModelError
 from marrowscope.inference import load_card, load_model
 from marrowscope.lesion.si_features import COLUMNS, Marrow, features
 from marrowscope.lesion.si_joint import FAINT, MODEL, _chances, dimmer_than_muscle, expected_dice_cutoff
+from marrowscope.validation.agreement import icc_2_1
+from marrowscope.validation.si_cases import CHANGES, Case, load_case
+from marrowscope.validation.si_joint import fold_for, judge, matched, readers_dice
 from marrowscope.volume import Volume
 
 MODELS = ("si_region", "si_bones", "si_lesion")

@@ -15,9 +15,9 @@ from data import FOLDS, LESION_CASES, READERS
 from marrowscope.anatomy.si_joint import segment
 from marrowscope.anatomy.si_model import working
 from marrowscope.assessment.pipeline import prepare
-from marrowscope.commands.si_cases import Case, load_case, mask
 from marrowscope.lesion.si_features import PIXEL_MM, features
 from marrowscope.lesion.si_joint import marrow_of, turned
+from marrowscope.validation.si_cases import Case, load_case, mask
 
 
 def table(case: Case, fold: int) -> dict[str, np.ndarray]:

@@ -3,49 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
-from marrowscope.commands.agreement import concordance, dice, limits_of_agreement, weighted_kappa
-from marrowscope.errors import UsageError
-
 if TYPE_CHECKING:
-    from marrowscope.commands.knee_cases import Case
-    from marrowscope.lesion.types import Objects
-    from marrowscope.volume import AnyArray
-
-SIZE_CLASSES_CM3 = ((0.1, 0.5), (0.5, 2.0), (2.0, float("inf")))
-"""Small, middle and large lesions; under 0.1 cm3 (a handful of voxels) none is counted as missed."""
-
-FOUND_SHARE = 0.2
-"""A true lesion is found when this share of it is marked; a mark is false when less than this share is true."""
-
-FLOOR_CM3 = 0.03
-"""Smallest object the detector keeps: the logarithm of a volume starts here."""
-
-GRADES = 4
-
-
-@dataclass(frozen=True)
-class KneeResult:
-    """One case: overlaps, volumes, lesions found and missed, grades, cost."""
-
-    name: str
-    dice: dict[str, float | None]
-    lesion_dice: float | None
-    true_cm3: float
-    found_cm3: float
-    lesions: list[tuple[float, bool]]
-    false_lesions: int
-    true_grades: list[int]
-    found_grades: list[int]
-    seconds: float
+    from marrowscope.validation.knee import KneeResult
 
 
 def bench_knee(
@@ -56,7 +21,8 @@ def bench_knee(
     out: Annotated[Path | None, typer.Option(help="Write all results as JSON.")] = None,
 ) -> None:
     """Simulate examinations of the maps, run the whole chain on each, and compare with the truth."""
-    from marrowscope.commands.knee_cases import CONDITIONS, simulate_case
+    from marrowscope.validation.knee import judge, line, summarise, unseen_maps
+    from marrowscope.validation.knee_cases import CONDITIONS, simulate_case
 
     paths = unseen_maps(data, every=every)
     plan = [(path, CONDITIONS[(n + turn) % len(CONDITIONS)]) for turn in range(3) for n, path in enumerate(paths)]
@@ -70,145 +36,3 @@ def bench_knee(
     if out is not None:
         text = json.dumps({"summary": summary, "cases": [asdict(r) for r in results]}, indent=2)
         out.write_text(text + "\n", encoding="utf-8")
-
-
-def unseen_maps(data: Path, *, every: bool) -> list[Path]:
-    """The maps of a folder whose subjects the model never saw (all of them if ``every``).
-
-    Raises:
-        UsageError: none is left.
-    """
-    from marrowscope.anatomy.knee_model import MODEL
-    from marrowscope.commands.knee_cases import subject_of
-    from marrowscope.inference.card import load_card
-
-    paths = sorted(data.glob("*.nii.gz")) + sorted(data.glob("*.nii"))
-    seen = set(load_card(MODEL).settings["trained_subjects"])
-    chosen = [p for p in paths if every or subject_of(p) not in seen]
-    if not chosen:
-        found = f"{len(paths)} maps in {data.name}, all of subjects the model was trained on" if paths else "no maps"
-        raise UsageError(found, "knee label maps of other subjects", "give --all to bench on training subjects too")
-    return chosen
-
-
-def judge(case: Case) -> KneeResult:
-    """Run prepare and detect on a case and compare with its truth."""
-    from marrowscope.assessment.pipeline import detect, prepare
-
-    started = time.perf_counter()
-    objects = detect(prepare(case.study))
-    seconds = time.perf_counter() - started
-    voxel = objects.exam.image.voxel_volume_mm3 / 1000
-    from marrowscope.lesion.measure import counted
-
-    found = counted(objects)
-    lesions, false = matched(case.lesions, found, voxel)
-    true_grades, found_grades = grades(case, objects)
-    return KneeResult(
-        case.name,
-        bone_dice(case, objects),
-        dice(case.lesions, found),
-        float(case.lesions.sum()) * voxel,
-        float(found.sum()) * voxel,
-        lesions,
-        false,
-        true_grades,
-        found_grades,
-        seconds,
-    )
-
-
-def bone_dice(case: Case, objects: Objects) -> dict[str, float | None]:
-    """Overlap of each bone's outline (cortex counted in) with the truth; 0 for a bone that was not found."""
-    from marrowscope.anatomy.knee_model import BONES, OUTLINES
-
-    outlines = objects.anatomy.extras.get(OUTLINES)
-    empty = np.zeros(objects.exam.image.shape, np.uint16)
-    labels = empty if outlines is None else outlines.array
-    return {name: dice(case.bones[name], labels == n) for n, name in enumerate(BONES, start=1)}
-
-
-def matched(truth: AnyArray, found: AnyArray, voxel_cm3: float) -> tuple[list[tuple[float, bool]], int]:
-    """(volume, found or not) of every true lesion of the smallest class or more; number of false marks."""
-    from scipy import ndimage
-
-    from marrowscope.lesion.objects import CONNECTIVITY
-
-    true_labels, true_count = ndimage.label(truth, structure=CONNECTIVITY)
-    marks, mark_count = ndimage.label(found, structure=CONNECTIVITY)
-    lesions = []
-    for n in range(1, true_count + 1):
-        mask = true_labels == n
-        if (volume := float(mask.sum()) * voxel_cm3) >= SIZE_CLASSES_CM3[0][0]:
-            lesions.append((volume, bool((mask & found).sum() >= FOUND_SHARE * mask.sum())))
-    false = [n for n in range(1, mark_count + 1) if truth[marks == n].mean() < FOUND_SHARE]
-    return lesions, len(false)
-
-
-def grades(case: Case, objects: Objects) -> tuple[list[int], list[int]]:
-    """MOAKS size grades of all subregions: from true bones and lesions, and as estimated (missing ones left out)."""
-    from marrowscope.anatomy.knee import CORTEX_MM, within
-    from marrowscope.anatomy.knee_regions import subregions
-    from marrowscope.anatomy.knee_side import LATERAL_BY_SIDE
-    from marrowscope.knowledge.scores import score
-    from marrowscope.scoring.moaks_bml import estimate
-
-    grid, definition = objects.exam.image, score("moaks_bml")
-    marrow = {name: within(mask, grid, CORTEX_MM) for name, mask in case.bones.items()}
-    regions = subregions(marrow, grid, LATERAL_BY_SIDE[case.limb.side])
-    cells = {c.id: c.value for c in estimate(objects).cells}
-    true, found = [], []
-    for code in definition.regions:
-        region, value = regions.mask(code), cells[f"{code}.size"]
-        if region.any() and value is not None:
-            share = 100 * float((region & case.lesions).sum()) / float(region.sum())
-            true.append(definition.scale("size").grade(share))
-            found.append(int(value))
-    return true, found
-
-
-def summarise(results: Sequence[KneeResult]) -> dict[str, Any]:
-    """All figures of the bench as plain data; None where too few cases allow one."""
-    volumes = [r.true_cm3 for r in results], [r.found_cm3 for r in results]
-    logs = [np.log(np.maximum(v, FLOOR_CM3)) for v in volumes]
-    with_lesion = [r for r in results if r.true_cm3 >= SIZE_CLASSES_CM3[0][0]]
-    true, found = ([g for r in results for g in getattr(r, key)] for key in ("true_grades", "found_grades"))
-    names = results[0].dice
-    bones = {n: [d for r in results if (d := r.dice[n]) is not None] for n in names}
-    return {
-        "examinations": len(results),
-        "bone_dice": {n: {"mean": _round(np.mean(v)), "least": _round(min(v))} for n, v in bones.items() if v},
-        "lesion_dice_mean": _round(np.mean([r.lesion_dice or 0.0 for r in with_lesion])) if with_lesion else None,
-        "concordance_of_log_volumes": _round(concordance(*logs)),
-        "bland_altman_found_minus_true_cm3": [
-            _round(v) for v in limits_of_agreement([r.true_cm3 for r in results], [r.found_cm3 for r in results]) or ()
-        ],
-        "sensitivity": {f"{low:g}-{high:g} cm3": _share(results, low, high) for low, high in SIZE_CLASSES_CM3},
-        "false_lesions_per_knee": _round(np.mean([r.false_lesions for r in results])),
-        "moaks_size_weighted_kappa": _round(weighted_kappa(true, found, GRADES)),
-        "seconds_median": _round(np.median([r.seconds for r in results])),
-        "peak_memory_mb": _peak_mb(),
-    }
-
-
-def _share(results: Sequence[KneeResult], low: float, high: float) -> str:
-    hits = [hit for r in results for volume, hit in r.lesions if low <= volume < high]
-    return f"{sum(hits)} of {len(hits)}"
-
-
-def _round(value: float | np.floating[Any] | None) -> float | None:
-    return None if value is None else round(float(value), 3)
-
-
-def _peak_mb() -> int:
-    """Peak resident memory of this process, simulation included, in MB."""
-    import resource
-
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-
-
-def line(result: KneeResult) -> str:
-    """One case in one line."""
-    bones = " ".join(f"{n} {d:.3f}" for n, d in result.dice.items() if d is not None)
-    lesions = f"{result.true_cm3:.2f} cm3 true, {result.found_cm3:.2f} found, {result.false_lesions} false"
-    return f"{result.name}: {bones}; {lesions}; {result.seconds:.1f} s"

@@ -1,6 +1,8 @@
-"""How well results agree with the truth: overlap, concordance, limits of agreement, weighted kappa."""
+"""How well results agree with the truth: overlap, concordance, limits of agreement, kappa, intraclass correlation."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -44,3 +46,21 @@ def weighted_kappa(x: npt.ArrayLike, y: npt.ArrayLike, grades: int) -> float | N
     weight = np.subtract.outer(np.arange(grades), np.arange(grades)) ** 2.0
     expected = float((weight * np.outer(table.sum(1), table.sum(0))).sum())
     return 1 - float((weight * table).sum()) / expected if expected > 0 else None
+
+
+def icc_2_1(table: Sequence[Sequence[float]]) -> float | None:
+    """ICC(2,1): two-way random, absolute agreement, single measure (Shrout and Fleiss 1979).
+
+    Args:
+        table: one row a subject, one column a rater. None for fewer than three subjects or no variance.
+    """
+    x = np.asarray(table, dtype=float)
+    n, k = x.shape if x.ndim == 2 else (0, 0)
+    if n < 3 or k < 2:
+        return None
+    total = x.mean()
+    rows = k * float(((x.mean(1) - total) ** 2).sum()) / (n - 1)
+    columns = n * float(((x.mean(0) - total) ** 2).sum()) / (k - 1)
+    rest = float(((x - x.mean(1, keepdims=True) - x.mean(0, keepdims=True) + total) ** 2).sum()) / ((n - 1) * (k - 1))
+    under = rows + (k - 1) * rest + k * (columns - rest) / n
+    return (rows - rest) / under if under > 0 else None

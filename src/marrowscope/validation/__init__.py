@@ -1,0 +1,1 @@
+"""Results against known answers: readers' masks, simulated truth, and how far two of them agree."""
