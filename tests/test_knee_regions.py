@@ -161,3 +161,16 @@ def test_muscle_at_the_end_of_the_stack_is_no_bone() -> None:
         wrong[outer : outer + 2, :30, :30] = True
         assert wrong.sum() > bone.sum()
         assert np.array_equal(tapered(np.moveaxis(wrong, 0, grid.slice_axis), grid), bone)
+
+
+def test_a_condyle_beyond_a_notch_drawn_too_narrow_stays() -> None:
+    bones, grid = knee("left")
+    slices = np.moveaxis(bones["femur"].copy(), grid.slice_axis, 0)
+    areas = slices.sum(axis=(1, 2))
+    notch = int(areas.argmax()) - 1
+    assert areas[notch - 1] > 0.8 * areas.max()
+    columns = np.nonzero(slices[notch])[1]
+    slices[notch, :, np.unique(columns)[3:]] = False  # a sliver at the front is all that is seen of it
+    before = slices.sum()
+    kept = tapered(np.moveaxis(slices, 0, grid.slice_axis), grid)
+    assert kept.sum() == before

@@ -30,6 +30,9 @@ LEAST_RISE, LEAST_TOP, LEAST_NOISE = 0.25, 0.06, 0.7
 """A lesion can be seen when its middle rise is this share of marrow, of the picture's brightest 2 %, and of a voxel's
 noise. Judgement, from looking at drawn slices."""
 
+NECROSIS_SHARE = 0.08
+"""Share of slices through a necrosis: rare in patients, but a bone must be found around it."""
+
 LESION_SHARE = 0.4
 """Share of slices put through a lesion on purpose (of maps that have one): few slices meet one by chance."""
 ALONG = 2
@@ -273,6 +276,37 @@ def _vessels(water: np.ndarray, codes: np.ndarray, level: float, rng: Generator,
                 angle += rng.normal(0, 0.3)
 
 
+def _necrosis(water: np.ndarray, fat: np.ndarray, codes: np.ndarray, edema: float, rng: Generator) -> np.ndarray:
+    """Dead bone: a dark rim, a bright line inside it, a core that keeps its fat; changes both signals in place.
+
+    Returns:
+        The rim and all inside it (bool, SIZE x SIZE): readers differ on edema there, so nothing is learnt.
+    """
+    main = codes[len(codes) // 2]
+    marrow = MARROW[main]
+    spots = np.argwhere(marrow)
+    if not len(spots):
+        return np.zeros(main.shape, bool)
+    cy, cx = spots[rng.integers(len(spots))]
+    y, x = np.mgrid[0:SIZE, 0:SIZE]
+    angle, radii = rng.uniform(0, np.pi), rng.uniform(3, 17) * rng.uniform(0.6, 1.5, 2)
+    along = (np.cos(angle) * (y - cy) + np.sin(angle) * (x - cx)) / radii[0]
+    across = (np.cos(angle) * (x - cx) - np.sin(angle) * (y - cy)) / radii[1]
+    depth = (1 - np.hypot(along, across) + 0.12 * texture(2, rng)) * radii.mean()  # pixels inside the border
+    rim, line = rng.uniform(0.8, 2.5), rng.uniform(0.8, 2.5)
+    dark = marrow & (depth > 0) & (depth < rim)
+    bright = marrow & (depth >= rim) & (depth < rim + line)
+    for pool in (water, fat):
+        pool[dark] *= rng.uniform(0.05, 0.4)
+        pool[bright] *= rng.uniform(0.1, 0.5)
+    water[bright] += edema * rng.uniform(0.3, 1.1)
+    if rng.random() < 0.3:  # the core may lose its fat too
+        core = marrow & (depth >= rim + line)
+        water[core] = edema * rng.uniform(0.1, 0.9)
+        fat[core] *= rng.uniform(0.1, 0.8)
+    return marrow & (depth > 0)
+
+
 def _metal(image: np.ndarray, codes: np.ndarray, rng: Generator) -> None:
     spots = np.argwhere(codes[len(codes) // 2] >= 20)
     if not len(spots):
@@ -365,11 +399,15 @@ def draw(maps: list[Baked], rng: Generator, clean: bool | None = None) -> Sample
     """One random slice; ``clean`` as a good scanner makes it (None: by chance)."""
     clean = bool(rng.random() < CLEAN_SHARE) if clean is None else clean
     baked = maps[rng.integers(len(maps))]
-    plane = str(rng.choice(["sagittal", "coronal", "axial"], p=[0.5, 0.33, 0.17]))
+    plane = str(rng.choice(["sagittal", "coronal", "axial"], p=[0.46, 0.32, 0.22]))
     codes, share = _slab(baked, plane, rng.uniform(0.7, 4.5), rng)
     kind, ill, healthy = _water_fat(codes, share, rng, clean)
     grain = _textures(codes, rng, clean)
     (water, fat), (water0, fat0) = ill.mean(1) * grain, healthy.mean(1) * grain
+    dead = np.zeros(water.shape, bool)
+    if rng.random() < NECROSIS_SHARE:
+        dead = _necrosis(water, fat, codes, float(np.percentile(water, 97)), rng)
+        water0, fat0 = np.where(dead, water, water0), np.where(dead, fat, fat0)
     _vessels(water, codes, float(np.abs(water).max()) * rng.uniform(0.3, 1), rng, clean)
     shift = int(rng.integers(-2, 3)) if rng.random() < 0.4 else 0
     axis, residual = int(rng.integers(2)), _residual(kind, rng, clean)
@@ -380,7 +418,8 @@ def draw(maps: list[Baked], rng: Generator, clean: bool | None = None) -> Sample
     lesion = (np.where(MARROW[codes], share, 0).mean(0) > TRUTH_SHARE) & (bone > 0)
     seen = image
     image, noise = _camera(image, rng, clean)
-    hidden = hidden_lesions(lesion, seen, plain, noise)
+    lesion &= ~dead
+    hidden = hidden_lesions(lesion, seen, plain, noise) | dead
     image = normalise(_window(image, bone, rng)) * np.float32(rng.uniform(0.85, 1.15))
     lesion &= bone > 0
     if rng.random() < 0.5:
