@@ -61,6 +61,19 @@ def test_a_plain_lesion_counts_whole_though_the_model_marks_a_corner_of_it() -> 
     assert share_found(with_lesion(LARGE, phantom.EDEMA[0])) > 0.95
 
 
+def test_a_whole_condyle_counts_though_the_model_marks_a_speck_of_its_border() -> None:
+    exam, speck = with_lesion(LARGE, phantom.EDEMA[0]), np.s_[18:20, 10:12, 4:5]
+    bones = searched(exam, speck)
+    assert np.prod([s.stop - s.start for s in LARGE]) * exam.image.voxel_volume_mm3 > setting("knee", "plain_volume")
+    assert np.prod([s.stop - s.start for s in speck]) * exam.image.voxel_volume_mm3 < setting(
+        "threshold", "minimum_volume"
+    )
+    found = counted(knee.detect(exam, bones))
+    assert found[LARGE].mean() > 0.95
+    small = np.s_[18:26, 10:18, 3:6]
+    assert not counted(knee.detect(with_lesion(small, phantom.EDEMA[0]), bones)).any(), "a speck alone is no lesion"
+
+
 def test_a_faint_one_counts_near_to_what_the_model_marks_only() -> None:
     assert 0.05 < share_found(with_lesion(LARGE, 1.9 * phantom.MARROW[0])) < 0.5
 

@@ -37,6 +37,7 @@ FAILURES = [
     "again.",
     "Edema is found less often than a reader would and its extent is understated: the cut-off was set so that real "
     "exams without edema stay clean.",
+    "Of an evenly bright condyle the model itself marks little but its border (the rules around it count it whole).",
     "Edema close to the growth plate of young adults and red marrow that is patchy may be taken for each other.",
 ]
 

@@ -36,8 +36,9 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
     def believed(bright: BoolArray, evidence: AnyArray, image: Volume, reference: Reference) -> BoolArray:
         inner = deep(anatomy)
         sure = bright & inner & (chance.array > 0)  # nothing is carried to slices where the model doubts the bone
-        found = seeds(exam, anatomy, inner, evidence, chance.array, reference.median)
-        near = reach(carried(found, sure, evidence, anatomy.bones.volume), exam.image.spacing)
+        thick = plain(sure, evidence, anatomy.bones.volume)
+        found = seeds(exam, anatomy, inner, evidence, chance.array, reference.median, thick)
+        near = reach(carried(found, thick, exam.image.spacing), exam.image.spacing)
         return near & ~unlikely(bright & near, image, chance.array, reference)
 
     rules = threshold.detect(exam, anatomy, believed)
@@ -59,24 +60,41 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
 
 
 def seeds(
-    exam: Exam, anatomy: Anatomy, inner: BoolArray, evidence: AnyArray, chance: AnyArray, reference: float
+    exam: Exam,
+    anatomy: Anatomy,
+    inner: BoolArray,
+    evidence: AnyArray,
+    chance: AnyArray,
+    reference: float,
+    thick: BoolArray,
 ) -> BoolArray:
     """Where the model sees edema: likely, brighter than normal marrow, and partly well inside the bone.
 
+    Beside a large part of plainly bright marrow any such voxel counts: evenly bright, a whole condyle shows the model
+    little but its border.
+
     Args:
         exam, anatomy: what is searched. inner: :func:`deep` of it. evidence: brightness over reference.
-        chance: the model's probability of edema. reference: brightness of normal marrow.
+        chance: the model's probability of edema. reference: brightness of normal marrow. thick: :func:`plain` marrow.
     """
     searched = anatomy.bones.mask() & ~exam.unusable & ~anatomy.uncertain
     cutoffs = setting("knee", "cutoff"), setting("knee", "cutoff_patella")
     likely = chance >= np.where(anatomy.bones.mask("patella"), cutoffs[1], cutoffs[0])
     marked = np.asarray(searched & likely & (evidence >= setting("knee", "least_contrast")))
     sure = cores(anatomy, inner) & (evidence >= setting("knee", "core_contrast"))
-    found = np.zeros(marked.shape, dtype=bool)
+    found = marked & reach(large(thick, exam.image.voxel_volume_mm3), exam.image.spacing)
     for candidate in candidates(marked, exam.image, reference, anatomy.uncertain):
         if candidate.crop.values(sure).any():
             found[candidate.crop.box] |= candidate.crop.mask
     return found
+
+
+def large(thick: BoolArray, voxel_mm3: float) -> BoolArray:
+    """The connected parts that are too large for anything but edema."""
+    parts, _ = ndimage.label(thick, structure=CONNECTIVITY)
+    sizes = np.bincount(parts.ravel()) * voxel_mm3
+    sizes[0] = 0
+    return np.asarray((sizes >= setting("knee", "plain_volume"))[parts])
 
 
 def unlikely(bright: BoolArray, image: Volume, chance: AnyArray, reference: Reference) -> BoolArray:
@@ -106,25 +124,29 @@ def reach(found: BoolArray, spacing: tuple[float, float, float]) -> BoolArray:
     return near
 
 
-def carried(found: BoolArray, bright: BoolArray, evidence: AnyArray, grid: Volume) -> BoolArray:
+def carried(found: BoolArray, thick: BoolArray, spacing: tuple[float, float, float]) -> BoolArray:
     """The seeds, and the plainly bright marrow that goes on from them.
 
-    A whole condyle full of water is one lesion, though the model marks a part of it only. What is carried along is
-    much brighter than normal marrow, deep in the bone and thick: cartilage, physis and vessels are not.
+    A whole condyle full of water is one lesion, though the model marks a part of it only.
 
     Args:
-        found: the seeds. bright: deep marrow over the threshold. evidence: brightness over reference. grid: of them.
+        found: the seeds. thick: :func:`plain` marrow. spacing: mm.
     """
-    if not found.any():
-        return found
-    plain = bright & (ndimage.uniform_filter(evidence, size=3) >= setting("knee", "plain_contrast"))
-    half = setting("knee", "plain_thickness") / 2
-    size = [1 if a == grid.slice_axis else 2 * round(half / s) + 1 for a, s in enumerate(grid.spacing)]
-    thick = opened(plain, size)
-    start = thick & reach(found, grid.spacing)
+    start = thick & reach(found, spacing)
     if not start.any():
         return found
     return np.asarray(found | ndimage.binary_propagation(start, structure=CONNECTIVITY, mask=thick))
+
+
+def plain(bright: BoolArray, evidence: AnyArray, grid: Volume) -> BoolArray:
+    """Marrow much brighter than normal, deep in the bone and thick: cartilage, physis and vessels are not.
+
+    Args:
+        bright: deep marrow over the threshold. evidence: brightness over reference. grid: of them.
+    """
+    much = bright & (ndimage.uniform_filter(evidence, size=3) >= setting("knee", "plain_contrast"))
+    half = setting("knee", "plain_thickness") / 2
+    return opened(much, [1 if a == grid.slice_axis else 2 * round(half / s) + 1 for a, s in enumerate(grid.spacing)])
 
 
 def opened(mask: BoolArray, size: list[int]) -> BoolArray:
