@@ -37,7 +37,8 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
         inner = deep(anatomy)
         sure = bright & inner & (chance.array > 0)  # nothing is carried to slices where the model doubts the bone
         thick = plain(sure, evidence, anatomy.bones.volume)
-        found = seeds(exam, anatomy, inner, evidence, chance.array, reference.median, thick)
+        whole = large(thick, image, reference.muscle)
+        found = seeds(exam, anatomy, inner, evidence, chance.array, reference.median, whole)
         near = reach(carried(found, thick, exam.image.spacing), exam.image.spacing)
         return near & ~unlikely(bright & near, image, chance.array, reference)
 
@@ -66,7 +67,7 @@ def seeds(
     evidence: AnyArray,
     chance: AnyArray,
     reference: float,
-    thick: BoolArray,
+    whole: BoolArray,
 ) -> BoolArray:
     """Where the model sees edema: likely, brighter than normal marrow, and partly well inside the bone.
 
@@ -75,26 +76,35 @@ def seeds(
 
     Args:
         exam, anatomy: what is searched. inner: :func:`deep` of it. evidence: brightness over reference.
-        chance: the model's probability of edema. reference: brightness of normal marrow. thick: :func:`plain` marrow.
+        chance: the model's probability of edema. reference: brightness of normal marrow. whole: :func:`large` parts.
     """
     searched = anatomy.bones.mask() & ~exam.unusable & ~anatomy.uncertain
     cutoffs = setting("knee", "cutoff"), setting("knee", "cutoff_patella")
     likely = chance >= np.where(anatomy.bones.mask("patella"), cutoffs[1], cutoffs[0])
     marked = np.asarray(searched & likely & (evidence >= setting("knee", "least_contrast")))
     sure = cores(anatomy, inner) & (evidence >= setting("knee", "core_contrast"))
-    found = marked & reach(large(thick, exam.image.voxel_volume_mm3), exam.image.spacing)
+    found = marked & reach(whole, exam.image.spacing)
     for candidate in candidates(marked, exam.image, reference, anatomy.uncertain):
         if candidate.crop.values(sure).any():
             found[candidate.crop.box] |= candidate.crop.mask
     return found
 
 
-def large(thick: BoolArray, voxel_mm3: float) -> BoolArray:
-    """The connected parts that are too large for anything but edema."""
-    parts, _ = ndimage.label(thick, structure=CONNECTIVITY)
-    sizes = np.bincount(parts.ravel()) * voxel_mm3
-    sizes[0] = 0
-    return np.asarray((sizes >= setting("knee", "plain_volume"))[parts])
+def large(thick: BoolArray, image: Volume, muscle: float | None) -> BoolArray:
+    """The connected parts of :func:`plain` marrow that are too large for anything but edema.
+
+    Muscle taken for bone is as bright as muscle; edema of that size is brighter. None where muscle is not known.
+    """
+    parts, count = ndimage.label(thick, structure=CONNECTIVITY)
+    kept = np.zeros(count + 1, dtype=bool)
+    if muscle is not None and count:
+        numbers = np.arange(1, count + 1)
+        sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:] * image.voxel_volume_mm3
+        brighter = (
+            np.asarray(ndimage.median(image.array, parts, numbers)) >= setting("knee", "plain_over_muscle") * muscle
+        )
+        kept[1:] = brighter & (sizes >= setting("knee", "plain_volume"))
+    return np.asarray(kept[parts])
 
 
 def unlikely(bright: BoolArray, image: Volume, chance: AnyArray, reference: Reference) -> BoolArray:
