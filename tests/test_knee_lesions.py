@@ -74,6 +74,17 @@ def test_a_whole_condyle_counts_though_the_model_marks_a_speck_of_its_border() -
     assert not counted(knee.detect(with_lesion(small, phantom.EDEMA[0]), bones)).any(), "a speck alone is no lesion"
 
 
+@pytest.mark.parametrize(("muscle", "kept"), [(100.0, True), (150.0, False), (None, False)])
+def test_a_large_bright_part_no_brighter_than_muscle_needs_more_than_a_speck(muscle: float | None, kept: bool) -> None:
+    image = phantom.exam(lesion=False).image
+    image = image.with_array(np.full(image.shape, 150, dtype=np.float32))
+    thick = np.zeros(image.shape, dtype=bool)
+    thick[LARGE], thick[0, 0, 0] = True, True
+    found = knee.large(thick, image, muscle)
+    assert found[LARGE].all() == kept == found.any()
+    assert not found[0, 0, 0], "a voxel is not large"
+
+
 def test_a_faint_one_counts_near_to_what_the_model_marks_only() -> None:
     assert 0.05 < share_found(with_lesion(LARGE, 1.9 * phantom.MARROW[0])) < 0.5
 
