@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from marrowscope.lesion.objects import CONNECTIVITY
 from marrowscope.lesion.types import Objects
 from marrowscope.scoring.moaks_bml import estimate
 from marrowscope.validation.agreement import concordance, dice, limits_of_agreement, weighted_kappa
+from marrowscope.validation.figures import peak_mb, rounded
 from marrowscope.validation.knee_cases import Case, subject_of
 from marrowscope.volume import AnyArray
 
@@ -141,32 +141,23 @@ def summarise(results: Sequence[KneeResult]) -> dict[str, Any]:
     bones = {n: [d for r in results if (d := r.dice[n]) is not None] for n in names}
     return {
         "examinations": len(results),
-        "bone_dice": {n: {"mean": _round(np.mean(v)), "least": _round(min(v))} for n, v in bones.items() if v},
-        "lesion_dice_mean": _round(np.mean([r.lesion_dice or 0.0 for r in with_lesion])) if with_lesion else None,
-        "concordance_of_log_volumes": _round(concordance(*logs)),
+        "bone_dice": {n: {"mean": rounded(np.mean(v)), "least": rounded(min(v))} for n, v in bones.items() if v},
+        "lesion_dice_mean": rounded(np.mean([r.lesion_dice or 0.0 for r in with_lesion])) if with_lesion else None,
+        "concordance_of_log_volumes": rounded(concordance(*logs)),
         "bland_altman_found_minus_true_cm3": [
-            _round(v) for v in limits_of_agreement([r.true_cm3 for r in results], [r.found_cm3 for r in results]) or ()
+            rounded(v) for v in limits_of_agreement([r.true_cm3 for r in results], [r.found_cm3 for r in results]) or ()
         ],
         "sensitivity": {f"{low:g}-{high:g} cm3": _share(results, low, high) for low, high in SIZE_CLASSES_CM3},
-        "false_lesions_per_knee": _round(np.mean([r.false_lesions for r in results])),
-        "moaks_size_weighted_kappa": _round(weighted_kappa(true, found, GRADES)),
-        "seconds_median": _round(np.median([r.seconds for r in results])),
-        "peak_memory_mb": _peak_mb(),
+        "false_lesions_per_knee": rounded(np.mean([r.false_lesions for r in results])),
+        "moaks_size_weighted_kappa": rounded(weighted_kappa(true, found, GRADES)),
+        "seconds_median": rounded(np.median([r.seconds for r in results])),
+        "peak_memory_mb": peak_mb(),
     }
 
 
 def _share(results: Sequence[KneeResult], low: float, high: float) -> str:
     hits = [hit for r in results for volume, hit in r.lesions if low <= volume < high]
     return f"{sum(hits)} of {len(hits)}"
-
-
-def _round(value: float | np.floating[Any] | None) -> float | None:
-    return None if value is None else round(float(value), 3)
-
-
-def _peak_mb() -> int:
-    """Peak resident memory of this process, simulation included, in MB."""
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def line(result: KneeResult) -> str:

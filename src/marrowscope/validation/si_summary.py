@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import product
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from marrowscope.validation.agreement import icc_2_1, limits_of_agreement
+from marrowscope.validation.figures import peak_mb, rounded
 from marrowscope.validation.si_joint import SiResult
 
 FLOOR_CM3 = 0.02
@@ -41,7 +41,7 @@ def summarise(results: Sequence[SiResult]) -> dict[str, Any]:
         "interval_holds_reader_mean": f"{sum(_holds(r) for r in read)} of {len(read)}",
         "sparcc": _sparcc(read, keys),
         "seconds": _spread([r.seconds for r in results]),
-        "peak_memory_mb": _peak_mb(),
+        "peak_memory_mb": peak_mb(),
     }
 
 
@@ -52,7 +52,7 @@ def _logs(values: Sequence[float]) -> list[float]:
 def _bland_altman(read: Sequence[SiResult], key: str) -> list[float | None] | None:
     """Bias and 95 % limits of ln(ours) - ln(reading)."""
     limits = limits_of_agreement(_logs([r.reader_cm3[key] for r in read]), _logs([r.cm3[0] for r in read]))
-    return None if limits is None else [_round(v) for v in limits]
+    return None if limits is None else [rounded(v) for v in limits]
 
 
 def _between(read: Sequence[SiResult], keys: Sequence[str]) -> list[float | None] | None:
@@ -62,7 +62,7 @@ def _between(read: Sequence[SiResult], keys: Sequence[str]) -> list[float | None
     limits = limits_of_agreement(
         _logs([r.reader_cm3[first] for r in read]), _logs([r.reader_cm3[second] for r in read])
     )
-    return None if limits is None else [_round(v) for v in limits]
+    return None if limits is None else [rounded(v) for v in limits]
 
 
 def _holds(result: SiResult) -> bool:
@@ -79,10 +79,10 @@ def _sparcc(read: Sequence[SiResult], keys: Sequence[str]) -> dict[str, Any]:
     return {
         "ours": ours,
         "readings": theirs,
-        "icc_2_1_ours_with_reader_mean": _round(icc_2_1(list(zip(ours, means, strict=True)))),
-        "icc_2_1_between_readings": _round(icc_2_1([[theirs[k][n] for k in keys] for n in range(len(whole))])),
-        "mean_absolute_difference": _round(_mean([abs(a - b) for a, b in zip(ours, means, strict=True)])),
-        "readers_mean_absolute_difference": _round(
+        "icc_2_1_ours_with_reader_mean": rounded(icc_2_1(list(zip(ours, means, strict=True)))),
+        "icc_2_1_between_readings": rounded(icc_2_1([[theirs[k][n] for k in keys] for n in range(len(whole))])),
+        "mean_absolute_difference": rounded(_mean([abs(a - b) for a, b in zip(ours, means, strict=True)])),
+        "readers_mean_absolute_difference": rounded(
             _mean([abs(x - y) for a, b in pairs for x, y in zip(theirs[a], theirs[b], strict=True)])
         ),
     }
@@ -97,16 +97,7 @@ def _spread(values: Sequence[float | None]) -> dict[str, float | None] | None:
     if not known:
         return None
     sd = float(np.std(known, ddof=1)) if len(known) > 1 else None
-    return {"mean": _round(_mean(known)), "sd": _round(sd), "least": _round(min(known)), "most": _round(max(known))}
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(float(value), 3)
-
-
-def _peak_mb() -> float:
-    """Largest resident memory of this process so far, MB."""
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 0)
+    return {"mean": rounded(_mean(known)), "sd": rounded(sd), "least": rounded(min(known)), "most": rounded(max(known))}
 
 
 def line(r: SiResult) -> str:
