@@ -16,6 +16,7 @@ import numpy as np
 from numpy.random import Generator
 from scipy import ndimage
 
+from marrowscope.anatomy.knee_model import LARGEST_INPUT, brightness
 from marrowscope.simulate.limb import plan
 from marrowscope.simulate.limb.lesions import TRUTH_SHARE
 from marrowscope.simulate.signal import Sequence, Suppression, signal_table
@@ -23,7 +24,7 @@ from marrowscope.simulate.tissues import TissueTable, load_tissues
 
 SIZE = 160
 PIXEL_MM = 0.9
-CLEAN_SHARE = 0.65
+CLEAN_SHARE = 0.55
 """Share of slices as a good scanner makes them; the others carry faults far beyond clinical routine."""
 
 LEAST_RISE, LEAST_TOP, LEAST_NOISE = 0.25, 0.06, 0.7
@@ -341,8 +342,8 @@ def _camera(image: np.ndarray, rng: Generator, clean: bool) -> tuple[np.ndarray,
     shade = np.exp(rng.normal(0, 0.15) * x + rng.normal(0, 0.15) * y + rng.uniform(-0.1, 0.5) * x * x)
     shade *= np.exp(-rng.choice([0, rng.uniform(0, 1.5)]) * np.clip(np.abs(y) - rng.uniform(0.5, 0.9), 0, 1))
     image = image * shade * (1 + 0.08 * rng.random() * texture(3, rng))
-    if rng.random() < (0.1 if clean else 0.3):
-        axis, shift, size = rng.integers(2), rng.integers(6, 60), rng.uniform(0.01, 0.1)
+    if rng.random() < (0.1 if clean else 0.4):
+        axis, shift, size = rng.integers(2), rng.integers(6, 60), rng.uniform(0.01, 0.1 if clean else 0.25)
         ghost = np.roll(image, shift, axis) + np.roll(image, -shift, axis)
         image = image + size * ghost * np.cos(texture(2, rng))
     top = float(np.percentile(image, 98)) + 1e-6
@@ -390,9 +391,8 @@ def _window(image: np.ndarray, bone: np.ndarray, rng: Generator) -> np.ndarray:
 
 
 def normalise(image: np.ndarray) -> np.ndarray:
-    """The model's input scale: 99th percentile to 1, cut at 1.5. The same rule is used on real slices."""
-    top = float(np.percentile(image, 99))
-    return np.clip(image / (top + 1e-6), 0, 1.5).astype(np.float32)
+    """The model's input scale, by the rule that is used on real slices."""
+    return np.clip(image * brightness(image), 0, LARGEST_INPUT).astype(np.float32)
 
 
 def draw(maps: list[Baked], rng: Generator, clean: bool | None = None) -> Sample:

@@ -81,7 +81,7 @@ def moved(image: np.ndarray, labels: tuple[np.ndarray, ...], rng: np.random.Gene
     smooth = F.grid_sample(torch.from_numpy(image)[None, None], grid, align_corners=False)[0].numpy()
     stack = torch.from_numpy(np.stack(labels).astype(np.float32))[None]
     turned = F.grid_sample(stack, grid, mode="nearest", align_corners=False)[0].numpy()
-    tone = np.float32(np.exp(rng.normal(0, 0.25)))
+    tone = np.float32(np.exp(rng.normal(0, 0.35)))
     smooth = smooth**tone + rng.normal(0, rng.uniform(0, 0.03), smooth.shape).astype(np.float32) * (smooth > 0)
     return np.clip(smooth, 0, 1.5), turned[0].astype(np.int64), turned[1], turned[2]
 

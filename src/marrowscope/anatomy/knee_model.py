@@ -34,6 +34,10 @@ TOP_PERCENTILE = 99.0
 LARGEST_INPUT = 1.5
 """Brightness is cut here, as in training."""
 
+AIR, LEAST_MEDIAN = 0.02, 0.1
+"""Where a large effusion takes the top percentile, tissue drowns in the dark: a slice is brightened until the median of
+what is above air (share of the top) reaches this. See docs/decisions/0020."""
+
 BETWEEN_SLICES = 0.35
 """Standard deviation, in slices, of the blend of neighbouring slices: a bone does not end and begin again."""
 
@@ -87,13 +91,22 @@ def contract_for(contract: InputContract, plane: str) -> InputContract:
 
 
 def scaled(slices: Float32, inside: Float32) -> Float32:
-    """Each slice with the 99th percentile of its part without padding at 1, cut at 1.5; an empty slice stays 0.
+    """Each slice with the 99th percentile of its part without padding at 1 and tissue not drowned, cut at 1.5.
 
     Args:
-        slices: (slices, h, w). inside: the same slices without padding.
+        slices: (slices, h, w); an empty slice stays 0. inside: the same slices without padding.
     """
-    top = np.percentile(inside, TOP_PERCENTILE, axis=(1, 2), keepdims=True).astype(np.float32)
-    return np.clip(np.divide(slices, top, out=np.zeros_like(slices), where=top > 0), 0, LARGEST_INPUT)
+    factors = np.array([brightness(one) for one in inside], dtype=np.float32)
+    return np.asarray(np.clip(slices * factors[:, None, None], 0, LARGEST_INPUT))
+
+
+def brightness(inside: Float32) -> float:
+    """The factor that makes one slice (h, w) ready for the model; 0 for an empty slice. Training uses the same."""
+    top = float(np.percentile(inside, TOP_PERCENTILE))
+    if top <= 0:
+        return 0.0
+    tissue = float(np.median(inside[inside > AIR * top])) / top
+    return max(1.0, LEAST_MEDIAN / tissue) / top
 
 
 def answer(model: Model, slices: Float32) -> Float32:

@@ -71,8 +71,8 @@ def seeds(
 ) -> BoolArray:
     """Where the model sees edema: likely, brighter than normal marrow, and partly well inside the bone.
 
-    Beside a large part of plainly bright marrow any such voxel counts: evenly bright, a whole condyle shows the model
-    little but its border.
+    A large part of plainly bright marrow needs no word of the model: evenly bright, a whole condyle shows it little but
+    a border.
 
     Args:
         exam, anatomy: what is searched. inner: :func:`deep` of it. evidence: brightness over reference.
@@ -83,7 +83,7 @@ def seeds(
     likely = chance >= np.where(anatomy.bones.mask("patella"), cutoffs[1], cutoffs[0])
     marked = np.asarray(searched & likely & (evidence >= setting("knee", "least_contrast")))
     sure = cores(anatomy, inner) & (evidence >= setting("knee", "core_contrast"))
-    found = marked & reach(whole, exam.image.spacing)
+    found = whole & searched
     for candidate in candidates(marked, exam.image, reference, anatomy.uncertain):
         if candidate.crop.values(sure).any():
             found[candidate.crop.box] |= candidate.crop.mask
