@@ -111,3 +111,22 @@ def test_it_is_a_finding_where_it_is_seen_and_unknown_where_not() -> None:
     seen = {f.code: f.state for f in measured_findings((record,), Outcome.LESIONS, "left", double_line=True)}
     assert seen["double_line"] is State.PRESENT
     assert "double_line" not in {f.code for f in measured_findings((record,), Outcome.LESIONS, "left")}
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("width", [0.0, 1.0, 4.0])
+def test_the_line_is_told_though_edema_does_not_surround_it(width: float, axis: int) -> None:
+    bright, t1, line = shells(radius())
+    beside = line | (np.arange(SHAPE[1])[None, :, None] < CENTRE[1] + width)  # edema on one side only
+    normal = ~beside & (radius() > RIM)
+    t1[normal] = 1.0
+    got = found(bright & beside, t1, BONE, axis)
+    assert got[line].mean() > 0.9
+    assert not (got & ~line).any()
+
+
+def test_a_ring_of_edema_around_normal_marrow_is_edema() -> None:
+    far = radius()
+    ring = (far > CORE) & (far <= EDEMA)
+    t1 = np.where(ring, np.float32(0.6), np.float32(1.0))
+    assert not found(ring, t1, BONE).any()

@@ -3,7 +3,8 @@
 Dead bone keeps its fat for long. It is walled off by a rim that is dark on every sequence, with a bright line along its
 inner side on fluid-sensitive images (the double-line sign). Edema lies outside the rim. So, from the normal marrow
 inwards, a slice shows dark (marrow), bright (edema), dark (rim), bright (line), dark (core): what is bright and reached
-only through an enclosed dark rim is the line, if the core inside it is brighter on T1 than the rim.
+only through an enclosed dark rim is the line, if the core inside it is brighter on T1 than the rim. Where edema does
+not surround the rim, the line is told by itself: a bright ring whose core kept its fat and whose surroundings did not.
 """
 
 from __future__ import annotations
@@ -44,9 +45,13 @@ def inner_line(bright: BoolArray, t1: Volume, bones: AnyArray) -> BoolArray:
     lines, whole, fat, marrow = (np.moveaxis(a, axis, 0) for a in (found, bright, t1.array, bones))
     pixel = float(np.prod([t1.spacing[a] for a in t1.in_plane_axes]))
     nests = {int(n): _nest(whole[n], marrow[n]) for n in np.flatnonzero(whole.any(axis=(1, 2)))}
-    dead = {n: part for n, nest in nests.items() if (part := _dead(nest, fat[n], pixel)).any()}
+    dead = {
+        n: part
+        for n, nest in nests.items()
+        if (part := _dead(nest, fat[n], pixel) | _ringed(whole[n], marrow[n], fat[n], pixel)).any()
+    }
     for n, part in dead.items():
-        lines[n] |= part & nests[n].line
+        lines[n] |= part & whole[n]
     waiting = sorted(dead)
     while waiting:  # further slices of the same dead bone, where the nest is open or only the cap of the line is seen
         n = waiting.pop()
@@ -131,6 +136,34 @@ def _dead(nest: _Nest, t1: AnyArray, pixel_mm2: float) -> BoolArray:
             continue
         if float(np.median(t1[core])) >= float(np.median(t1[rim])) + setting("double_line", "core_over_rim"):
             kept |= line | core
+    return kept
+
+
+def _ringed(bright: BoolArray, bones: AnyArray, t1: AnyArray, pixel_mm2: float) -> BoolArray:
+    """Bright rings with their cores where the core is fat on T1 and what lies around the ring is dark on it.
+
+    Edema around an island of normal marrow is no such ring: beyond it lies normal marrow, as bright as the island.
+    """
+    kept = np.zeros_like(bright)
+    for bone in np.unique(bones[bright]):
+        own = bones == bone
+        box = box_around(bright & own, 3)
+        whole, marrow, fat = (bright & own)[box], own[box], t1[box]
+        for seen, grown in ((whole, 0), (ndimage.binary_erosion(whole), 1)):
+            parts, count = ndimage.label(seen, structure=EIGHT)
+            for number in range(1, count + 1):
+                ring = ndimage.binary_dilation(parts == number, iterations=grown) & whole if grown else parts == number
+                filled = ndimage.binary_fill_holes(ring)
+                core = filled & marrow & ~whole
+                near = ndimage.binary_dilation(filled, EIGHT)
+                rim = ndimage.binary_dilation(near, EIGHT) & ~near & marrow & ~whole
+                if core.sum() * pixel_mm2 < setting("double_line", "least_core_mm2") or not rim.any():
+                    continue
+                around = float(np.median(fat[rim]))
+                if around <= setting("double_line", "ring_rim_most") and float(
+                    np.median(fat[core])
+                ) >= around + setting("double_line", "ring_core_over_rim"):
+                    kept[box] |= ring | core
     return kept
 
 
