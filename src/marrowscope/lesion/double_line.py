@@ -15,6 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from marrowscope.labelmap import BoolArray, LabelMap, box_around
+from marrowscope.lesion.crop import crops
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import LesionObject
 from marrowscope.volume import AnyArray, Volume
@@ -23,6 +24,9 @@ DOUBLE_LINE = "double_line"
 """Code of the line among what was kept out."""
 
 EIGHT = np.ones((3, 3), dtype=bool)
+
+RING_MARGIN = 3
+"""Voxels around a ring in which its rim is looked for: one for a cut bridge, two to the rim."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,10 +98,10 @@ def _nest(bright: BoolArray, bones: AnyArray) -> _Nest:
         box = box_around(bones == bone, 1)
         own = bones[box] == bone
         whole = bright[box] & own
-        for seen, grown in ((whole, 0), (ndimage.binary_erosion(whole), 1)):
+        for seen, grown in _bridged(whole):
             enclosed, inner = _enclosed(seen, own)
             walled[box] |= enclosed
-            line[box] |= ndimage.binary_dilation(inner, iterations=grown) & whole if grown else inner
+            line[box] |= _regrown(inner, grown, whole)
     return _Nest(walled, line)
 
 
@@ -147,24 +151,37 @@ def _ringed(bright: BoolArray, bones: AnyArray, t1: AnyArray, pixel_mm2: float) 
     kept = np.zeros_like(bright)
     for bone in np.unique(bones[bright]):
         own = bones == bone
-        box = box_around(bright & own, 3)
-        whole, marrow, fat = (bright & own)[box], own[box], t1[box]
-        for seen, grown in ((whole, 0), (ndimage.binary_erosion(whole), 1)):
-            parts, count = ndimage.label(seen, structure=EIGHT)
-            for number in range(1, count + 1):
-                ring = ndimage.binary_dilation(parts == number, iterations=grown) & whole if grown else parts == number
+        whole = bright & own
+        for seen, grown in _bridged(whole):
+            parts, _ = ndimage.label(seen, structure=EIGHT)
+            for part in crops(parts, RING_MARGIN).values():
+                here = whole[part.box]
+                ring = _regrown(part.mask, grown, here)
                 filled = ndimage.binary_fill_holes(ring)
-                core = filled & marrow & ~whole
+                core = filled & own[part.box] & ~here
                 near = ndimage.binary_dilation(filled, EIGHT)
-                rim = ndimage.binary_dilation(near, EIGHT) & ~near & marrow & ~whole
-                if core.sum() * pixel_mm2 < setting("double_line", "least_core_mm2") or not rim.any():
-                    continue
-                around = float(np.median(fat[rim]))
-                if around <= setting("double_line", "ring_rim_most") and float(
-                    np.median(fat[core])
-                ) >= around + setting("double_line", "ring_core_over_rim"):
-                    kept[box] |= ring | core
+                rim = ndimage.binary_dilation(near, EIGHT) & ~near & own[part.box] & ~here
+                if _holds_fat(core, rim, t1[part.box], pixel_mm2):
+                    kept[part.box] |= ring | core
     return kept
+
+
+def _holds_fat(core: BoolArray, rim: BoolArray, t1: AnyArray, pixel_mm2: float) -> bool:
+    """Whether a core is large enough and much brighter on T1 than a rim that is dark on it."""
+    if core.sum() * pixel_mm2 < setting("double_line", "least_core_mm2") or not rim.any():
+        return False
+    around, over = float(np.median(t1[rim])), setting("double_line", "ring_core_over_rim")
+    return around <= setting("double_line", "ring_rim_most") and float(np.median(t1[core])) >= around + over
+
+
+def _bridged(whole: BoolArray) -> tuple[tuple[BoolArray, int], ...]:
+    """What is bright as it is, and with bridges of a voxel cut; each with how far :func:`_regrown` has to grow it."""
+    return (whole, 0), (ndimage.binary_erosion(whole), 1)
+
+
+def _regrown(part: BoolArray, by: int, whole: BoolArray) -> BoolArray:
+    """What is left of a part after bridges were cut, as wide again as it was in ``whole``."""
+    return np.asarray(ndimage.binary_dilation(part, iterations=by) & whole) if by else part
 
 
 def _between(line: BoolArray) -> BoolArray:

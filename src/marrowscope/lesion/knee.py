@@ -2,8 +2,8 @@
 
 What is brighter than normal marrow may be fat that was not suppressed, a slice that grazes cartilage, or red marrow. An
 object is therefore believed only where the knee model (``anatomy/knee_model.py``) sees edema with some marrow well
-inside its bone. The model does not draw outlines: it was trained on few steps and marks the brightest part, while half
-the height between reference and plateau held the volume of simulated lesions. See docs/decisions/0013.
+inside its bone, or where much marrow is plainly bright. The model does not draw outlines: it marks the brightest part,
+while half the height between reference and plateau held the volume of simulated lesions. See docs/decisions/0013, 0020.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
         inner = deep(anatomy)
         sure = bright & inner & (chance.array > 0)  # nothing is carried to slices where the model doubts the bone
         thick = plain(sure, evidence, anatomy.bones.volume)
-        whole = large(thick, image, reference.muscle)
-        found = seeds(exam, anatomy, inner, evidence, chance.array, reference.median, whole)
+        found = seeds(exam, anatomy, inner, evidence, chance.array, reference.median)
+        found |= large(thick, image, reference.muscle)
         near = reach(carried(found, thick, exam.image.spacing), exam.image.spacing)
         return near & ~unlikely(bright & near, image, chance.array, reference)
 
@@ -56,34 +56,25 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
         rules,
         lesions=LabelMap(exam.image.with_array(array), rules.lesions.names),
         objects=tuple(objects),
-        method=f"{rules.method}, where the {MODEL} model sees edema",
+        method=f"{rules.method}, where the {MODEL} model sees edema or much marrow is plainly bright",
     )
 
 
 def seeds(
-    exam: Exam,
-    anatomy: Anatomy,
-    inner: BoolArray,
-    evidence: AnyArray,
-    chance: AnyArray,
-    reference: float,
-    whole: BoolArray,
+    exam: Exam, anatomy: Anatomy, inner: BoolArray, evidence: AnyArray, chance: AnyArray, reference: float
 ) -> BoolArray:
     """Where the model sees edema: likely, brighter than normal marrow, and partly well inside the bone.
 
-    A large part of plainly bright marrow needs no word of the model: evenly bright, a whole condyle shows it little but
-    a border.
-
     Args:
         exam, anatomy: what is searched. inner: :func:`deep` of it. evidence: brightness over reference.
-        chance: the model's probability of edema. reference: brightness of normal marrow. whole: :func:`large` parts.
+        chance: the model's probability of edema. reference: brightness of normal marrow.
     """
     searched = anatomy.bones.mask() & ~exam.unusable & ~anatomy.uncertain
     cutoffs = setting("knee", "cutoff"), setting("knee", "cutoff_patella")
     likely = chance >= np.where(anatomy.bones.mask("patella"), cutoffs[1], cutoffs[0])
     marked = np.asarray(searched & likely & (evidence >= setting("knee", "least_contrast")))
     sure = cores(anatomy, inner) & (evidence >= setting("knee", "core_contrast"))
-    found = whole & searched
+    found = np.zeros(marked.shape, dtype=bool)
     for candidate in candidates(marked, exam.image, reference, anatomy.uncertain):
         if candidate.crop.values(sure).any():
             found[candidate.crop.box] |= candidate.crop.mask
@@ -91,9 +82,10 @@ def seeds(
 
 
 def large(thick: BoolArray, image: Volume, muscle: float | None) -> BoolArray:
-    """The connected parts of :func:`plain` marrow that are too large for anything but edema.
+    """The connected parts of :func:`plain` marrow that are too large for anything but edema, whatever the model says.
 
-    Muscle taken for bone is as bright as muscle; edema of that size is brighter. None where muscle is not known.
+    Evenly bright, a whole condyle shows the model little but a border. Muscle taken for bone is as bright as muscle;
+    edema of that size is brighter. None where muscle is not known.
     """
     parts, count = ndimage.label(thick, structure=CONNECTIVITY)
     kept = np.zeros(count + 1, dtype=bool)
