@@ -53,6 +53,17 @@ def test_t1_ratio_is_one_in_marrow_and_low_in_edema(plain: Exam, anatomy: Anatom
     assert (ratio.array[~anatomy.bones.mask()] == 1).all()
 
 
+def test_t1_ratio_stays_bounded_where_the_coil_does_not_reach(plain: Exam, anatomy: Anatomy) -> None:
+    t1 = plain.companions[Role.T1]
+    ramp = np.clip(np.linspace(1.6, -0.6, plain.image.shape[0]), 0, None)[:, None, None]
+    dark = replace(t1, volume=t1.volume.with_array(t1.volume.array * ramp + 2))
+    exam = replace(plain, companions={**plain.companions, Role.T1: dark})
+    ratio = t1_ratio(exam, anatomy, interior_marrow(plain, anatomy))
+    assert ratio is not None
+    assert ratio.array.min() >= 0
+    assert ratio.array.max() < 20
+
+
 @pytest.mark.parametrize("amount", [0.0, 30.0, 60.0])
 def test_one_lesion_is_found_whatever_the_drift(plain: Exam, anatomy: Anatomy, amount: float) -> None:
     exam, _ = drifting(plain, amount)

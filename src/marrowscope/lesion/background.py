@@ -33,6 +33,10 @@ BRIGHTER_SD, DARKER_SD = 1.5, 3.0
 RIDGE = 1e-3
 """Damping of the fit relative to the number of samples: keeps a corner without marrow from running away."""
 
+LEAST_NORMAL = 0.2
+"""Share of its median that T1's surface is at least: beyond marrow and coil it runs through zero, where a ratio to it
+would mean nothing."""
+
 
 def drift(exam: Exam, anatomy: Anatomy, marrow: BoolArray, fatty: BoolArray) -> Volume:
     """What has to be subtracted from the fluid image to make normal marrow equally bright everywhere.
@@ -66,7 +70,8 @@ def t1_ratio(exam: Exam, anatomy: Anatomy, marrow: BoolArray) -> Volume | None:
     if surface is None:
         return None
     ratio = np.ones(exam.image.shape, dtype=np.float32)
-    ratio[inside] = t1.volume.array[inside] / np.maximum(-surface, 1e-6)
+    normal = np.maximum(-surface, max(LEAST_NORMAL * float(np.median(-surface)), 1e-6))
+    ratio[inside] = t1.volume.array[inside] / normal
     return exam.image.with_array(ratio)
 
 
