@@ -34,8 +34,8 @@ RIDGE = 1e-3
 """Damping of the fit relative to the number of samples: keeps a corner without marrow from running away."""
 
 LEAST_NORMAL = 0.2
-"""Share of its median that T1's surface is at least: beyond marrow and coil it runs through zero, where a ratio to it
-would mean nothing."""
+"""Share of its median that T1's surface is at least (our judgement): beyond marrow and coil it runs through zero, where
+a ratio to it would mean nothing."""
 
 
 def drift(exam: Exam, anatomy: Anatomy, marrow: BoolArray, fatty: BoolArray) -> Volume:
