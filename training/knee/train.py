@@ -12,6 +12,7 @@ import argparse
 import json
 import time
 import zlib
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,9 +25,12 @@ from torch.utils.data import DataLoader, IterableDataset
 from training.knee import images
 
 CHANNELS = (8, 24, 48, 96, 128)
+"""Of the shipped network, finest level first."""
+
 CLASSES = 5
 COPIES = 3
-"""Further views of each drawn slice: drawing one costs as much as learning from two."""
+"""Further views of each drawn slice (``--copies``): with bfloat16 one keeps pace, without it drawing costs as much as
+learning from two."""
 
 WEIGHTS = (1.0, 1.0, 1.0, 2.0, 2.0)
 """Of background, femur, tibia, patella, fibula in the cross-entropy: the small bones are the ones missed."""
@@ -52,13 +56,20 @@ def unit(a: int, b: int) -> nn.Sequential:
 class Net(nn.Module):
     """U-Net with added skips: (n, 1, h, w) to (n, 6, h, w) logits: background, femur, tibia, patella, fibula; edema."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: Sequence[int] = CHANNELS) -> None:
         super().__init__()
-        c = CHANNELS
+        self.channels = c = tuple(channels)
         self.down = nn.ModuleList(nn.Sequential(unit(a, b), unit(b, b)) for a, b in zip((1, *c[:-1]), c, strict=True))
         self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(c))
         self.up = nn.ModuleList(unit(a, a) for a in c[:-1])
         self.head = nn.Conv2d(c[0], CLASSES + 1, 1)
+
+    @classmethod
+    def of(cls, state: dict[str, torch.Tensor]) -> Net:
+        """The network of a saved state, whatever its width."""
+        net = cls([state[f"down.{level}.0.0.weight"].shape[0] for level in range(len(CHANNELS))])
+        net.load_state_dict(state)
+        return net
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         skips = []
@@ -89,8 +100,8 @@ def moved(image: np.ndarray, labels: tuple[np.ndarray, ...], rng: np.random.Gene
 class Slices(IterableDataset):
     """Endless random slices; each worker has its own stream."""
 
-    def __init__(self, folder: Path, keep: set[str], seed: int) -> None:
-        self.folder, self.keep, self.seed = folder, keep, seed
+    def __init__(self, folder: Path, keep: set[str], seed: int, copies: int = COPIES) -> None:
+        self.folder, self.keep, self.seed, self.copies = folder, keep, seed, copies
 
     def __iter__(self):
         torch.set_num_threads(1)
@@ -105,7 +116,7 @@ class Slices(IterableDataset):
             s = images.draw(maps, rng)
             labels = s.bone.astype(np.int64), s.lesion.astype(np.float32), s.hidden.astype(np.float32)
             yield s.image[None], *labels, np.float32(s.fluid)
-            for _ in range(COPIES):
+            for _ in range(self.copies):
                 yield *moved(s.image, labels, rng), np.float32(s.fluid)
 
 
@@ -172,23 +183,29 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--batch", type=int, default=10)
     parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--resume", type=Path)
+    parser.add_argument("--resume", type=Path, help="last.pt to go on from; its width is kept")
+    parser.add_argument("--channels", type=int, nargs=len(CHANNELS), default=CHANNELS)
+    parser.add_argument("--copies", type=int, default=COPIES)
+    parser.add_argument("--bfloat16", action="store_true", help="twice as fast where the processor has it, else slow")
     parser.add_argument("--fresh-edema", action="store_true", help="forget what was learnt of edema")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
-    net = Net().to(memory_format=torch.channels_last)
-    if args.resume:
-        net.load_state_dict(torch.load(args.resume, weights_only=True))
-        if args.fresh_edema:
-            with torch.no_grad():
-                nn.init.normal_(net.head.weight[CLASSES:], std=0.1)
-                nn.init.constant_(net.head.bias[CLASSES:], -2.0)
+    torch.set_num_threads(1)  # with the drawing beside it, two threads wait for each other: ten times slower
+    torch.set_flush_denormal(True)
+    net = Net.of(torch.load(args.resume, weights_only=True)) if args.resume else Net(args.channels)
+    net = net.to(memory_format=torch.channels_last)
+    if args.resume and args.fresh_edema:
+        with torch.no_grad():
+            nn.init.normal_(net.head.weight[CLASSES:], std=0.1)
+            nn.init.constant_(net.head.bias[CLASSES:], -2.0)
     average = {k: v.clone() for k, v in net.state_dict().items()}
     optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=1e-4)
     train, held = split(args.maps)
     loader = iter(
-        DataLoader(Slices(args.maps, train, args.seed), batch_size=args.batch, num_workers=1, prefetch_factor=8)
+        DataLoader(
+            Slices(args.maps, train, args.seed, args.copies), batch_size=args.batch, num_workers=1, prefetch_factor=8
+        )
     )
     log = (args.out / "log.jsonl").open("a")
     start = last = time.time()
@@ -198,8 +215,9 @@ def main() -> None:
         for group in optimiser.param_groups:
             group["lr"] = args.rate * min(1, (step + 1) / 100) * (0.5 * (1 + np.cos(np.pi * share)) * 0.98 + 0.02)
         image, *truth = next(loader)
-        logits = net(image.to(memory_format=torch.channels_last))
-        loss, parts = loss_of(logits, *truth)
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.bfloat16):
+            logits = net(image.to(memory_format=torch.channels_last))
+        loss, parts = loss_of(logits.float(), *truth)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)
@@ -221,8 +239,7 @@ def main() -> None:
 
 def keep(net, average, args, held, log, step, sums, spent) -> None:
     """Save and judge the averaged weights."""
-    best = Net()
-    best.load_state_dict(average)
+    best = Net.of(average)
     torch.save(average, args.out / "last.pt")
     export(best, args.out / "knee.onnx")
     record = {"step": step, "minutes": round(spent, 1), **evaluate(best, args.maps, held)}
