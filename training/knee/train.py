@@ -191,7 +191,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
-    torch.set_num_threads(1)  # with the drawing beside it, two threads wait for each other: ten times slower
+    torch.set_num_threads(1)  # with other work beside it, two threads wait for each other: much slower
     torch.set_flush_denormal(True)
     net = Net.of(torch.load(args.resume, weights_only=True)) if args.resume else Net(args.channels)
     net = net.to(memory_format=torch.channels_last)
