@@ -20,7 +20,7 @@ import yaml
 from training.knee.images import PIXEL_MM
 from training.knee.train import held_out
 
-VERSION = "1.3"
+VERSION = "1.4"
 FOLDER = Path(__file__).parents[2] / "src" / "marrowscope" / "models" / "knee"
 OUTPUTS = ["background", "femur", "tibia", "patella", "fibula", "edema"]
 FAILURES = [

@@ -139,7 +139,7 @@ def loss_of(logits, bone, lesion, hidden, fluid):
 
 
 @torch.no_grad()
-def evaluate(net: Net, folder: Path, keep: set[str], count: int = 160) -> dict[str, float]:
+def evaluate(net: torch.nn.Module, folder: Path, keep: set[str], count: int = 160) -> dict[str, float]:
     """Pooled Dice a bone and of edema on a fixed set of held-out slices."""
     net.eval()
     rng = np.random.default_rng(99)
