@@ -80,7 +80,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 sizes = f"{where.sum() * cm3:.1f} > {found.sum() * cm3:.1f} cm3"
                 cells.append(f"{share:.0%} ({over:.1f} x muscle): {sizes}, {inside[-1]:.0%} of it")
             print("; ".join(cells), flush=True)
-    print(
-        f"{len(off)} trials: {min(off):+.0%} to {max(off):+.0%}; {min(inside):.0%} to {max(inside):.0%} of the truth found"
-    )
+    print(f"{len(off)} trials: {min(off):+.0%} to {max(off):+.0%}")
+    print(f"{min(inside):.0%} to {max(inside):.0%} of the truth found")
     return 0

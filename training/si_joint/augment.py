@@ -22,8 +22,10 @@ def random_batch(
     strong: float = 0.06,
     amount: float = 1.0,
     pixel_mm: float = PIXEL_MM,
+    bend_mm: float = 0.0,
 ) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
-    """n random slices of x (s, 2*3, w, h) and y (s, c, w, h), moved, cropped to crop x crop, and re-toned."""
+    """n random slices of x (s, 2*3, w, h) and y (s, c, w, h), moved, bent by up to about 2 x bend_mm, cropped to
+    crop x crop, and re-toned."""
     idx = rng.choice(len(x), n, p=weights)
     assert x.is_contiguous() and y.is_contiguous()
     size = x.shape[-1]
@@ -45,6 +47,8 @@ def random_batch(
         theta[b, :, :2] = m
         theta[b, :, 2] = rng.uniform(-free - 0.1, free + 0.1, 2)
     grid = F.affine_grid(torch.from_numpy(theta), [n, 1, crop, crop], align_corners=False)
+    if bend_mm:
+        grid = grid + bending(n, crop, rng, bend_mm * amount / (size * pixel_mm / 2))
     xb = F.grid_sample(x[idx], grid, mode="bilinear", align_corners=False)
     yb = F.grid_sample(y[idx], grid, mode="bilinear", align_corners=False)
     where = torch.stack([grid[..., 1], grid[..., 0]], 1) * (size * pixel_mm / 2 / PLACE_SCALE_MM)
@@ -52,6 +56,19 @@ def random_batch(
     where += torch.from_numpy(rng.normal(0, 0.12, (n, 2, 1, 1)).astype(np.float32))
     where[torch.from_numpy(lost)] = 0
     return torch.cat([tone(xb, rng, amount), where], 1), yb, idx
+
+
+def bending(n: int, crop: int, rng: np.random.Generator, amount: float) -> torch.Tensor:
+    """A smooth shift of every pixel (n, crop, crop, 2), standard deviation drawn up to ``amount``, in half pictures.
+
+    Two fields are added: one that bends whole bones (knots 1/4 picture apart), one that bends their borders (1/10).
+    """
+    shift = torch.zeros(n, 2, crop, crop)
+    for knots, share in ((4, 1.0), (10, 0.4)):
+        coarse = torch.from_numpy(rng.normal(0, 1, (n, 2, knots, knots)).astype(np.float32))
+        strength = torch.from_numpy(rng.uniform(0, share * amount, (n, 1, 1, 1)).astype(np.float32))
+        shift += F.interpolate(coarse * strength, size=(crop, crop), mode="bicubic", align_corners=True)
+    return shift.permute(0, 2, 3, 1)
 
 
 def place(width: int, height: int, like: torch.Tensor, pixel_mm: float = PIXEL_MM) -> torch.Tensor:

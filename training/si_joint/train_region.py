@@ -9,15 +9,50 @@ import math
 import time
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import torch
 import torch.nn.functional as F
 from augment import place, random_batch
 from nets import BlockUNet
 
-from data import FOLDS, REGION_CASES, back, load_case, triplet, working
+from data import FOLDS, REGION_CASES, Case, back, canonical, load_case, triplet, working
 
 CROP = 176
+
+PSEUDO = 0.25
+"""Share of a batch that comes from exams labelled by a teacher."""
+
+
+def unlabelled(folder: Path, teachers: list[Path], fold: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """T1 exams that nobody drew, with the mean chance of teachers that never saw the fold's held-out cases."""
+    nets = []
+    for path in teachers:
+        state = torch.load(path, weights_only=True)
+        if state["fold"] != fold:
+            raise SystemExit(f"{path} is of fold {state['fold']}, not {fold}: it may have seen the held-out cases")
+        net = BlockUNet(in_ch=8).eval()
+        net.load_state_dict(state["model"])
+        nets.append(net)
+    found = []
+    for path in sorted(folder.glob("*_t1.nii.gz")):
+        image = nib.load(path)
+        case = Case(
+            path.name, canonical(image), None, None, {}, None, tuple(image.header.get_zooms()[:3]), image.affine, {}
+        )
+        seen = np.concatenate([triplet(case, case.t1), triplet(case, None)], 1)
+        with torch.no_grad():
+            chance = [answer(net, seen) for net in nets]
+        found.append((seen, np.mean(chance, axis=0)[:, None]))
+    return found
+
+
+def answer(net: BlockUNet, seen: np.ndarray) -> np.ndarray:
+    """Chance (k, w, h) of bone region on slices (k, 6, w, h)."""
+    x = torch.from_numpy(seen)
+    w, h = x.shape[2:]
+    x = F.pad(torch.cat([x, place(w, h, x)], 1), (0, -h % 16, 0, -w % 16))
+    return torch.sigmoid(torch.cat([net(x[k : k + 5]) for k in range(0, len(x), 5)])[:, 0, :w, :h]).numpy()
 
 
 def main() -> None:
@@ -30,8 +65,15 @@ def main() -> None:
     ap.add_argument("--seed", type=int, default=0)
     ap.add_argument("--init", type=Path, help="go on from this file of the same fold")
     ap.add_argument("--rate", type=float, default=3e-3)
+    ap.add_argument("--bend", type=float, default=0.0, help="standard deviation of the random bending, mm")
+    ap.add_argument(
+        "--pseudo", type=Path, help="folder of CASE_t1.nii.gz, labelled by --teacher and learnt with the rest"
+    )
+    ap.add_argument("--teacher", type=Path, nargs="*", default=[], help="weights of the same fold that label --pseudo")
+    ap.add_argument("--bfloat16", action="store_true", help="faster on processors that have it")
     a = ap.parse_args()
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
     torch.manual_seed(a.seed * 100 + a.fold)
     rng = np.random.default_rng(a.seed * 100 + a.fold)
     cases = [load_case(a.data, c) for c in REGION_CASES]
@@ -39,6 +81,13 @@ def main() -> None:
     held = [c for c in cases if c.name in FOLDS[a.fold]]
     pairs = [np.concatenate([triplet(c, c.t1), triplet(c, c.stir)], 1) for c in train]
     truth = [np.moveaxis(working(c.region, c.spacing), 2, 0)[:, None] for c in train]
+    weights = None
+    if a.pseudo:
+        drawn = sum(len(t) for t in truth)
+        more = unlabelled(a.pseudo, a.teacher, a.fold)
+        pairs, truth = pairs + [p for p, _ in more], truth + [t for _, t in more]
+        weights = np.full(sum(len(t) for t in truth), (1 - PSEUDO) / drawn)
+        weights[drawn:] = PSEUDO / (len(weights) - drawn)
     x = torch.from_numpy(np.ascontiguousarray(np.concatenate(pairs)))
     y = torch.from_numpy(np.ascontiguousarray(np.concatenate(truth)))
     net = BlockUNet(in_ch=8).to(memory_format=torch.channels_last)
@@ -56,9 +105,11 @@ def main() -> None:
         for g in opt.param_groups:
             g["lr"] = lr
         amount = 1.0 if a.init else min(1.0, max(0.0, (step / a.steps - 0.2) / 0.35))
-        xb, yb, _ = random_batch(x, y, a.batch, CROP, rng, amount=amount)
+        xb, yb, _ = random_batch(x, y, a.batch, CROP, rng, weights=weights, amount=amount, bend_mm=a.bend)
         net.train()
-        z = net(xb.to(memory_format=torch.channels_last))
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=a.bfloat16):
+            z = net(xb.to(memory_format=torch.channels_last))
+        z = z.float()
         p = torch.sigmoid(z)
         dice = 1 - 2 * (p * yb).sum() / (p.sum() + yb.sum() + 1)
         loss = F.binary_cross_entropy_with_logits(z, yb) + 0.5 * dice.mean()
