@@ -58,14 +58,17 @@ def random_batch(
     return torch.cat([tone(xb, rng, amount), where], 1), yb, idx
 
 
-def bending(n: int, crop: int, rng: np.random.Generator, amount: float) -> torch.Tensor:
+def bending(
+    n: int, crop: int, rng: np.random.Generator, amount: float, knots: tuple[tuple[int, float], ...] = ((4, 1.0), (10, 0.4))
+) -> torch.Tensor:
     """A smooth shift of every pixel (n, crop, crop, 2), standard deviation drawn up to ``amount``, in half pictures.
 
-    Two fields are added: one that bends whole bones (knots 1/4 picture apart), one that bends their borders (1/10).
+    Fields are added, ``knots`` = (points a side, share of the amount): by default one that bends whole bones and one
+    that bends their borders.
     """
     shift = torch.zeros(n, 2, crop, crop)
-    for knots, share in ((4, 1.0), (10, 0.4)):
-        coarse = torch.from_numpy(rng.normal(0, 1, (n, 2, knots, knots)).astype(np.float32))
+    for points, share in knots:
+        coarse = torch.from_numpy(rng.normal(0, 1, (n, 2, points, points)).astype(np.float32))
         strength = torch.from_numpy(rng.uniform(0, share * amount, (n, 1, 1, 1)).astype(np.float32))
         shift += F.interpolate(coarse * strength, size=(crop, crop), mode="bicubic", align_corners=True)
     return shift.permute(0, 2, 3, 1)
