@@ -59,7 +59,11 @@ def random_batch(
 
 
 def bending(
-    n: int, crop: int, rng: np.random.Generator, amount: float, knots: tuple[tuple[int, float], ...] = ((4, 1.0), (10, 0.4))
+    n: int,
+    crop: int,
+    rng: np.random.Generator,
+    amount: float,
+    knots: tuple[tuple[int, float], ...] = ((4, 1.0), (10, 0.4)),
 ) -> torch.Tensor:
     """A smooth shift of every pixel (n, crop, crop, 2), standard deviation drawn up to ``amount``, in half pictures.
 
