@@ -1,9 +1,8 @@
 """One fold of the lesion network. `... train_lesion_net.py DATA LABELS OUT --fold 0 --cache DIR`
 
-Not shipped: decision 0024.
-A small U-Net on three neighbouring slices of fluid and T1 series, the bones and the distance from the joint, on the
-Not shipped: decision 0024.
-0.6 mm grid of the trees. Truth is the share of the four readings that mark a voxel. Simulated lesions make up half.
+Not shipped: decision 0024. A small U-Net on three neighbouring slices of fluid and T1 series, the bones and the
+distance from the joint, on the 0.6 mm grid of the trees. Truth is the share of the four readings that mark a voxel.
+Simulated lesions make up half.
 """
 
 from __future__ import annotations
