@@ -5,7 +5,7 @@
 The bones are found on the exam as it is; the marrow of the last ``REACH_MM`` of the femur on one side of its middle
 slice is raised by a share of the way from its own median to the brightest fluid, its own texture kept, its border
 blurred by a pixel. The whole chain then reads the painted exam, bones included. Only exams without plain edema serve.
-The brightness over muscle is printed: below 1.2 the rule on large plain marrow does not speak (decision 0019).
+The brightness over muscle is printed: below 1.15 the rule on large plain marrow does not speak (decision 0019).
 """
 
 from __future__ import annotations
