@@ -119,7 +119,8 @@ document.addEventListener("click", (event) => {
 for (const frame of document.querySelectorAll<HTMLIFrameElement>("iframe[data-grow]")) {
   const grow = (): void => {
     frame.style.height = "0"; // else it would measure itself
-    frame.style.height = `${(frame.contentDocument?.documentElement.scrollHeight ?? 600) + 4}px`;
+    const inside: Element | null | undefined = frame.contentDocument?.documentElement; // null until it is parsed
+    frame.style.height = `${(inside?.scrollHeight ?? 600) + 4}px`;
   };
   frame.addEventListener("load", grow);
   window.addEventListener("resize", grow);
