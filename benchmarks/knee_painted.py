@@ -69,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 changed = painted(study, where, share)
                 objects = detect(prepare(changed))
                 muscle = objects.reference.muscle if objects.reference else None
-                over = np.median(changed.series[0].volume.array[where]) / muscle if muscle else np.nan
+                bright = np.median(changed.series[0].volume.array[where])
+                over = f"{bright / muscle:.1f} x muscle" if muscle else "muscle not known"
                 found = counted(objects)
                 grid = objects.exam.image
                 if found.shape != where.shape:
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 off.append(found.sum() / where.sum() - 1)
                 inside.append((found & where).sum() / where.sum())
                 sizes = f"{where.sum() * cm3:.1f} > {found.sum() * cm3:.1f} cm3"
-                cells.append(f"{share:.0%} ({over:.1f} x muscle): {sizes}, {inside[-1]:.0%} of it")
+                cells.append(f"{share:.0%} ({over}): {sizes}, {inside[-1]:.0%} of it")
             print("; ".join(cells), flush=True)
     print(f"{len(off)} trials: {min(off):+.0%} to {max(off):+.0%}")
     print(f"{min(inside):.0%} to {max(inside):.0%} of the truth found")

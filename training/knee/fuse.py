@@ -30,8 +30,7 @@ def mixing() -> np.ndarray:
     """(6, 12, 1, 1): the answer's logits from the first network's six and the second one's six."""
     mix = np.zeros((CHANNELS, 2 * CHANNELS), dtype=np.float32)
     for channel in range(EDEMA):
-        mix[channel, channel] = 1
-    mix[PATELLA] = 0
+        mix[channel, channel] = channel != PATELLA
     mix[PATELLA, [BACKGROUND, CHANNELS + PATELLA, CHANNELS + BACKGROUND]] = (1, 1, -1)
     mix[EDEMA, CHANNELS + EDEMA] = 1
     return mix[:, :, None, None]

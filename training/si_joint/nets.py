@@ -1,9 +1,39 @@
-"""The small networks: a U-Net that works on 2x2 pixel blocks (space to depth), so one level cheaper."""
+"""The small networks: a U-Net that works on 2x2 pixel blocks (space to depth), so one level cheaper; how they learn."""
 
 from __future__ import annotations
 
+import argparse
+import math
+from pathlib import Path
+
 import torch
 from torch import nn
+
+
+def fold_arguments(*places: str, steps: int) -> argparse.ArgumentParser:
+    """Parser of a script that trains one fold: its folders, the fold and the number of steps."""
+    parser = argparse.ArgumentParser()
+    for place in places:
+        parser.add_argument(place, type=Path)
+    parser.add_argument("--fold", type=int, required=True)
+    parser.add_argument("--steps", type=int, default=steps)
+    return parser
+
+
+def rate_at(step: int, steps: int, highest: float) -> float:
+    """Learning rate of a step: up over 100 steps, then down along a cosine."""
+    return highest * min(1, (step + 1) / 100) * (0.5 * (1 + math.cos(math.pi * step / steps)) + 0.003)
+
+
+@torch.no_grad()
+def follow(mean: nn.Module, net: nn.Module, step: int) -> None:
+    """Move the running mean of the weights (changed in place) towards the network, counters included."""
+    kept = min(0.995, (step + 1) / (step + 30))
+    for held, new in zip(mean.state_dict().values(), net.state_dict().values(), strict=True):
+        if held.dtype.is_floating_point:
+            held.mul_(kept).add_(new, alpha=1 - kept)
+        else:
+            held.copy_(new)
 
 
 def conv(i: int, o: int) -> nn.Sequential:

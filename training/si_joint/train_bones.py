@@ -5,17 +5,15 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from augment import place, random_batch
-from nets import BlockUNet
+from nets import BlockUNet, fold_arguments
 
 from data import FOLDS, REGION_CASES, load_case, triplet, working
 
@@ -25,13 +23,7 @@ WIDTHS = (16, 32, 48)
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser()
-    ap.add_argument("data", type=Path)
-    ap.add_argument("labels", type=Path)
-    ap.add_argument("out", type=Path)
-    ap.add_argument("--fold", type=int, required=True)
-    ap.add_argument("--steps", type=int, default=1300)
-    a = ap.parse_args()
+    a = fold_arguments("data", "labels", "out", steps=1300).parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(a.fold)
     rng = np.random.default_rng(a.fold)

@@ -7,7 +7,6 @@ Simulated lesions make up half.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
 import math
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from augment import bending
-from nets import BlockUNet
+from nets import BlockUNet, fold_arguments, follow, rate_at
 from scipy import ndimage
 from simulate_lesions import simulate
 
@@ -160,17 +159,12 @@ def probability(net: BlockUNet, x: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser()
-    ap.add_argument("data", type=Path)
-    ap.add_argument("labels", type=Path)
-    ap.add_argument("out", type=Path)
-    ap.add_argument("--fold", type=int, required=True)
-    ap.add_argument("--steps", type=int, default=4000)
+    ap = fold_arguments("data", "labels", "out", steps=2000)
     ap.add_argument("--batch", type=int, default=6)
     ap.add_argument("--rate", type=float, default=2e-3)
     ap.add_argument("--seed", type=int, default=0)
     ap.add_argument("--simulations", type=int, default=12)
-    ap.add_argument("--dice", type=float, default=0.2, help="weight of the Dice loss beside cross entropy")
+    ap.add_argument("--dice", type=float, default=1.0, help="weight of the Dice loss; cross entropy has 2")
     ap.add_argument("--pixel", type=float, default=0.6, help="mm")
     ap.add_argument("--cache", type=Path, required=True, help="exams with simulated lesions are kept here")
     ap.add_argument("--bfloat16", action="store_true")
@@ -207,7 +201,7 @@ def main() -> None:
     mean = np.mean([cases[held].lesions[r] for r in READERS], axis=0)
     start, run = time.time(), 0.0
     for step in range(a.steps):
-        lr = a.rate * min(1, (step + 1) / 100) * (0.5 * (1 + math.cos(math.pi * step / a.steps)) + 0.003)
+        lr = rate_at(step, a.steps, a.rate)
         for g in opt.param_groups:
             g["lr"] = lr
         xb, yb = batch(x, y, a.batch, weights, rng, a.pixel)
@@ -220,18 +214,12 @@ def main() -> None:
         t = t * mask
         cross = (F.binary_cross_entropy_with_logits(z, t, reduction="none") * mask).sum() / mask.sum().clamp_min(1)
         dice = 1 - (2 * (p * t).sum((1, 2, 3)) + 50) / (p.sum((1, 2, 3)) + t.sum((1, 2, 3)) + 50)
-        loss = (10 * cross if a.dice < 1 else 2 * cross) + a.dice * dice.mean()
+        loss = 2 * cross + a.dice * dice.mean()
         opt.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         opt.step()
-        d = min(0.995, (step + 1) / (step + 30))
-        with torch.no_grad():
-            for pe, pn in zip(ema.state_dict().values(), net.state_dict().values(), strict=True):
-                if pe.dtype.is_floating_point:
-                    pe.mul_(d).add_(pn, alpha=1 - d)
-                else:
-                    pe.copy_(pn)
+        follow(ema, net, step)
         run = 0.98 * run + 0.02 * loss.item() if step else loss.item()
         if (step + 1) % 500 == 0 or step + 1 == a.steps:
             q = np.moveaxis(probability(ema, seen), 2, 0)[:, None]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
-import math
 import time
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from augment import place, random_batch
-from nets import BlockUNet
+from nets import BlockUNet, fold_arguments, follow, rate_at
 
 from data import FOLDS, REGION_CASES, Case, back, canonical, load_case, triplet, working
 
@@ -56,11 +54,7 @@ def answer(net: BlockUNet, seen: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    ap = argparse.ArgumentParser()
-    ap.add_argument("data", type=Path)
-    ap.add_argument("out", type=Path)
-    ap.add_argument("--fold", type=int, required=True)
-    ap.add_argument("--steps", type=int, default=4000)
+    ap = fold_arguments("data", "out", steps=4000)
     ap.add_argument("--batch", type=int, default=6)
     ap.add_argument("--seed", type=int, default=0)
     ap.add_argument("--init", type=Path, help="go on from this file of the same fold")
@@ -101,7 +95,7 @@ def main() -> None:
     t0 = time.time()
     run = 0.0
     for step in range(a.steps):
-        lr = a.rate * min(1, (step + 1) / 100) * (0.5 * (1 + math.cos(math.pi * step / a.steps)) + 0.003)
+        lr = rate_at(step, a.steps, a.rate)
         for g in opt.param_groups:
             g["lr"] = lr
         amount = 1.0 if a.init else min(1.0, max(0.0, (step / a.steps - 0.2) / 0.35))
@@ -116,13 +110,7 @@ def main() -> None:
         opt.zero_grad()
         loss.backward()
         opt.step()
-        d = min(0.995, (step + 1) / (step + 30))
-        with torch.no_grad():
-            for pe, pn in zip(ema.state_dict().values(), net.state_dict().values(), strict=True):
-                if pe.dtype.is_floating_point:
-                    pe.mul_(d).add_(pn, alpha=1 - d)
-                else:
-                    pe.copy_(pn)
+        follow(ema, net, step)
         run = 0.98 * run + 0.02 * loss.item() if step else loss.item()
         if (step + 1) % 100 == 0:
             print(step + 1, f"{time.time() - t0:.0f}s {run:.4f}", flush=True)
