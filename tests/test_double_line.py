@@ -45,8 +45,12 @@ def volume(array: np.ndarray, axis: int = 2) -> Volume:
     return Volume(np.moveaxis(array, 2, axis), np.diag([*spacing, 1.0]), axis)
 
 
-def found(bright: np.ndarray, t1: np.ndarray, bones: np.ndarray, axis: int = 2) -> np.ndarray:
-    line = inner_line(np.moveaxis(bright, 2, axis), volume(t1, axis), np.moveaxis(bones, 2, axis))
+def found(
+    bright: np.ndarray, t1: np.ndarray, bones: np.ndarray, axis: int = 2, evidence: np.ndarray | None = None
+) -> np.ndarray:
+    evidence = bright.astype(np.float32) if evidence is None else evidence
+    moved = [np.moveaxis(a, 2, axis) for a in (bright, evidence, bones)]
+    line = inner_line(moved[0], moved[1], volume(t1, axis), moved[2])
     return np.moveaxis(line, axis, 2)
 
 
@@ -78,6 +82,36 @@ def test_a_ring_that_the_joint_cuts_open_is_one_too() -> None:
     got = found(bright & inside, t1, bones)
     assert got[line & inside].mean() > 0.9
     assert not (got & ~line).any()
+
+
+@pytest.mark.parametrize("cut", [14, 20, 26])
+def test_an_arch_against_the_joint_is_one_too_though_edema_does_not_close_around_it(cut: int) -> None:
+    bright, t1, line = shells(radius((36.0, 20.0, 4.0)))
+    bones = BONE.copy()
+    bones[:, :cut] = 0  # the joint
+    inside = bones > 0
+    one_side = line | (np.arange(SHAPE[0])[:, None, None] < 36)
+    normal = ~one_side & (radius((36.0, 20.0, 4.0)) > RIM)
+    got = found(bright & inside & one_side, np.where(normal, np.float32(1.0), t1), bones)
+    assert got[line & inside].mean() > 0.9
+    assert not (got & ~line).any()
+
+
+def test_an_arch_of_edema_over_normal_marrow_is_edema() -> None:
+    far = radius((36.0, 20.0, 4.0))
+    arch = (far > CORE) & (far <= EDEMA)
+    bones = BONE.copy()
+    bones[:, :20] = 0
+    assert not found(arch & (bones > 0), np.where(arch, np.float32(0.6), np.float32(1.0)), bones).any()
+
+
+def test_a_dim_bridge_across_the_rim_does_not_hide_the_line() -> None:
+    bright, t1, line = shells(radius())
+    bridge = (radius() > LINE) & (radius() <= RIM) & (np.arange(SHAPE[0])[:, None, None] > CENTRE[0] + 6)
+    evidence = np.where(bridge, 0.4, bright).astype(np.float32)
+    got = found(bright | bridge, t1, BONE, evidence=evidence)
+    assert got[line].mean() > 0.9
+    assert (got & ~line & ~bridge).sum() < 0.02 * line.sum()
 
 
 @pytest.mark.parametrize(("rim", "fat"), [(False, True), (True, False)])

@@ -64,6 +64,14 @@ def test_t1_ratio_stays_bounded_where_the_coil_does_not_reach(plain: Exam, anato
     assert ratio.array.max() < 20
 
 
+def test_the_surface_stays_within_the_brightness_of_the_marrow_it_was_fitted_to(plain: Exam, anatomy: Anatomy) -> None:
+    exam, _ = drifting(plain, 60.0)
+    marrow = interior_marrow(exam, anatomy) & ~phantom.lesion_mask()
+    middle = marrow & (np.abs(np.linspace(-1, 1, marrow.shape[1]))[None, :, None] < 0.3)
+    found = drift(exam, anatomy, marrow, middle).array[anatomy.bones.mask()]
+    assert 10 < np.ptp(found) <= np.ptp(np.percentile(exam.image.array[middle], (1, 99))) + 1e-3
+
+
 @pytest.mark.parametrize("amount", [0.0, 30.0, 60.0])
 def test_one_lesion_is_found_whatever_the_drift(plain: Exam, anatomy: Anatomy, amount: float) -> None:
     exam, _ = drifting(plain, amount)

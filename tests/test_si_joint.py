@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from marrowscope.errors import ModelError
 from marrowscope.inference import load_card, load_model
 from marrowscope.lesion.si_features import COLUMNS, Marrow, features
-from marrowscope.lesion.si_joint import FAINT, MODEL, _chances, dimmer_than_muscle, expected_dice_cutoff
+from marrowscope.lesion.si_joint import FAINT, MODEL, _chances, dimmer_than_muscle, expected_dice_cutoff, spilled
 from marrowscope.validation.agreement import icc_2_1
 from marrowscope.validation.si_cases import CHANGES, Case, load_case
 from marrowscope.validation.si_joint import fold_for, judge, matched, readers_dice
@@ -46,6 +46,28 @@ def test_what_is_no_brighter_than_muscle_is_left_out_on_any_slice_axis() -> None
     turned = Volume(np.moveaxis(bright, 2, 0), np.diag([3.3, 0.6, 0.6, 1]), 0)
     np.testing.assert_array_equal(np.moveaxis(dimmer_than_muscle(turned, 100.0, 1.3), 0, 2), dim)
     assert not dimmer_than_muscle(image, None, 1.3).any(), "muscle not known: nothing is left out"
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_small_marks_beside_something_brighter_outside_the_marrow_are_told(axis: int) -> None:
+    marrow, image, edema = (np.zeros((60, 60, 6), dtype=kind) for kind in (bool, np.float32, bool))
+    marrow[5:55, 5:55] = True
+    image[marrow] = 100
+    image[:5, 10:52] = 400  # outside: bright here, dark elsewhere
+    marks = {
+        "beside bright": np.s_[5:9, 12:18, 2],
+        "beside dark": np.s_[51:55, 12:18, 2],
+        "deep": np.s_[20:24, 12:18, 2],
+        "large": np.s_[5:10, 22:50, 2:6],
+    }
+    for place in marks.values():
+        image[place], edema[place] = 300, True
+    spacing = np.insert([0.6, 0.6], axis, 3.3)
+    grid = Volume(np.moveaxis(image, 2, axis), np.diag([*spacing, 1.0]), axis)
+    found = np.moveaxis(spilled(grid, np.moveaxis(edema, 2, axis), np.moveaxis(marrow, 2, axis)), axis, 2)
+    shares = {name: found[place].mean() for name, place in marks.items()}
+    assert shares == {"beside bright": 1, "beside dark": 0, "deep": 0, "large": 0}
+    assert not (found & ~edema).any()
 
 
 def test_folds_that_are_not_asked_would_have_changed_nothing_that_matters() -> None:

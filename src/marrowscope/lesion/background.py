@@ -33,6 +33,10 @@ BRIGHTER_SD, DARKER_SD = 1.5, 3.0
 RIDGE = 1e-3
 """Damping of the fit relative to the number of samples: keeps a corner without marrow from running away."""
 
+MARROW_RANGE = (1.0, 99.0)
+"""Percentiles of the brightness of the marrow fitted to, between which the surface stays: at the end of a shaft whose
+marrow was left out as an outlier a cubic runs far below all marrow, and normal marrow there would be called edema."""
+
 LEAST_NORMAL = 0.2
 """Share of its median that T1's surface is at least (our judgement): beyond marrow and coil it runs through zero, where
 a ratio to it would mean nothing."""
@@ -83,8 +87,9 @@ def _surface(
     inside = np.nonzero(wanted)
     if len(chosen) < setting("reference", "minimum_voxels"):
         return inside, None
-    coefficients = _robust_fit(_powers(chosen, grid), values[tuple(chosen.T)].astype(np.float64))
-    return inside, _everywhere(coefficients, grid)[inside]
+    fitted_to = values[tuple(chosen.T)].astype(np.float64)
+    coefficients = _robust_fit(_powers(chosen, grid), fitted_to)
+    return inside, np.clip(_everywhere(coefficients, grid)[inside], *np.percentile(fitted_to, MARROW_RANGE))
 
 
 def _thinned(mask: BoolArray) -> AnyArray:

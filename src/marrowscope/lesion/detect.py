@@ -69,7 +69,7 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Obj
     bright = _without_fat(_grown(relative, searched, cutoff.value, exam.image.spacing), relative, t1)
     line = np.zeros_like(bright)
     if t1 is not None:
-        line = inner_line(bright, t1, np.where(searched, anatomy.bones.volume.array, 0))
+        line = inner_line(bright, relative, t1, np.where(searched, anatomy.bones.volume.array, 0))
     kept = _kept(exam, anatomy, bright & ~line, reference, narrow and _Narrow(narrow, relative, searched))
     near_failure = ndimage.binary_dilation(exam.unusable) if exam.unusable.any() else exam.unusable
     kept = [(c, kind) for c, kind in kept if not _fat(c, t1, cutoff, near_failure)]

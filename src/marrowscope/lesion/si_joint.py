@@ -17,10 +17,11 @@ from marrowscope.inference import load_card, load_model
 from marrowscope.inference.card import ModelCard
 from marrowscope.inference.slices import SliceStack, onto_grid
 from marrowscope.labelmap import BoolArray, LabelMap
+from marrowscope.lesion.crop import crops
 from marrowscope.lesion.detect import detect as threshold
 from marrowscope.lesion.objects import CONNECTIVITY
 from marrowscope.lesion.reference import find_reference
-from marrowscope.lesion.si_features import PIXEL_MM, Marrow, features
+from marrowscope.lesion.si_features import FAR_MM, PIXEL_MM, Marrow, features
 from marrowscope.lesion.types import LesionKind, LesionObject, Objects
 from marrowscope.measurement import QcCheck, Severity
 from marrowscope.study import Role
@@ -31,6 +32,11 @@ Float32 = npt.NDArray[np.float32]
 
 SMALLEST_MM3 = 50.0
 """Objects below this are dropped: less than 4 x 4 mm on one slice. Of smaller marks more were false than true."""
+
+SPILLED_MM3, SPILLED_REACH_MM = 500.0, 3.0
+"""Smaller objects this near to the marrow's border are not counted where something brighter than they lies this near
+outside it: fluid, a vessel or a nerve root shines in. Our judgement, on the objects of five held-out patients: five of
+24 that no reader drew, none of the others; edema beside a bright disc reaches further in or is larger."""
 
 FAINT = 0.02
 """Where one fold of the trees gives less than this the others are not asked: a tenth of any cut-off in use."""
@@ -56,7 +62,8 @@ def detect(exam: Exam, anatomy: Anatomy, fold: int | None = None) -> Objects:
     dim = dimmer_than_muscle(exam.image, reference.muscle, card.settings["least_over_muscle"])
     probability = np.where(exam.unusable | dim, 0, probabilities(exam, anatomy, fold)).astype(np.float32)
     cutoff = expected_dice_cutoff(probability, *card.settings["cutoff_range"])
-    lesions, objects = _objects(exam.image, probability, cutoff, card)
+    spill = spilled(exam.image, probability >= cutoff, anatomy.bones.mask())
+    lesions, objects = _objects(exam.image, np.where(spill, np.float32(0), probability), cutoff, card)
     low, high = card.settings["interval_factors"]
     check = QcCheck("reference_marrow", Severity.OK if reference.trusted else Severity.WARNING, reference.reason)
     return Objects(
@@ -69,7 +76,7 @@ def detect(exam: Exam, anatomy: Anatomy, fold: int | None = None) -> Objects:
         min(cutoff * high, card.settings["cutoff_highest"]),
         lesions,
         objects,
-        LabelMap.empty(exam.image),
+        LabelMap.from_masks(exam.image, {"rim": spill}),
         card.id,
         (check,),
     )
@@ -141,6 +148,28 @@ def expected_dice_cutoff(probability: Float32, lowest: float, highest: float) ->
         return highest
     expected = 2 * np.cumsum(ordered) / (np.arange(1, ordered.size + 1) + ordered.sum())
     return float(np.clip(ordered[int(np.argmax(expected))], lowest, highest))
+
+
+def spilled(grid: Volume, edema: BoolArray, marrow: BoolArray) -> BoolArray:
+    """Small objects at the border of the marrow beside something brighter outside it.
+
+    Args:
+        grid: the fluid image. edema: all objects on it. marrow: what was searched.
+    """
+    reach = [0 if axis == grid.slice_axis else round(SPILLED_REACH_MM / mm) for axis, mm in enumerate(grid.spacing)]
+    spacing = [FAR_MM if axis == grid.slice_axis else mm for axis, mm in enumerate(grid.spacing)]
+    labels, _ = ndimage.label(edema, structure=CONNECTIVITY)
+    found = np.zeros(edema.shape, dtype=bool)
+    for crop in crops(labels, max(reach) + 1).values():
+        if crop.voxels * grid.voxel_volume_mm3 >= SPILLED_MM3:
+            continue
+        inside = marrow[crop.box]
+        depth = ndimage.distance_transform_edt(inside, sampling=spacing)[crop.mask]
+        outside = np.where(inside, 0, grid.array[crop.box])
+        near = ndimage.maximum_filter(outside, size=[2 * n + 1 for n in reach], mode="constant")[crop.mask]
+        if np.median(depth) <= SPILLED_REACH_MM and np.median(near) > np.median(crop.values(grid.array)):
+            found[crop.box] |= crop.mask
+    return found
 
 
 def _objects(
