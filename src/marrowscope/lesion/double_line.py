@@ -51,13 +51,13 @@ def inner_line(bright: BoolArray, evidence: AnyArray, t1: Volume, bones: AnyArra
     """
     axis = t1.slice_axis
     found, strong = np.zeros(bright.shape, dtype=bool), _strong(bright, evidence)
-    lines, whole, core, fat, marrow = (np.moveaxis(a, axis, 0) for a in (found, bright, strong, t1.array, bones))
+    lines, whole, peak, fat, marrow = (np.moveaxis(a, axis, 0) for a in (found, bright, strong, t1.array, bones))
     pixel = float(np.prod([t1.spacing[a] for a in t1.in_plane_axes]))
-    nests = {int(n): _nest(whole[n], core[n], marrow[n]) for n in np.flatnonzero(whole.any(axis=(1, 2)))}
+    nests = {int(n): _nest(whole[n], peak[n], marrow[n]) for n in np.flatnonzero(whole.any(axis=(1, 2)))}
     dead = {
         n: part
         for n, nest in nests.items()
-        if (part := _dead(nest, fat[n], pixel) | _ringed(whole[n], core[n], marrow[n], fat[n], pixel)).any()
+        if (part := _dead(nest, fat[n], pixel) | _ringed(whole[n], peak[n], marrow[n], fat[n], pixel)).any()
     }
     for n, part in dead.items():
         lines[n] |= part & whole[n]
@@ -65,7 +65,7 @@ def inner_line(bright: BoolArray, evidence: AnyArray, t1: Volume, bones: AnyArra
     while waiting:  # further slices of the same dead bone, where the nest is open or only the cap of the line is seen
         n = waiting.pop()
         for beside in {n - 1, n + 1} & set(nests) - set(dead):
-            part = _within(whole[beside], core[beside], dead[n])
+            part = _within(whole[beside], peak[beside], dead[n])
             if part.any():
                 lines[beside] |= part
                 dead[beside] = part | _between(part)
@@ -173,18 +173,21 @@ def _ringed(bright: BoolArray, strong: BoolArray, bones: AnyArray, t1: AnyArray,
         for seen, grown in _bridged(whole, strong):
             parts, _ = ndimage.label(seen, structure=EIGHT)
             for part in crops(parts, RING_MARGIN).values():
-                here, mine, fat = whole[part.box], own[part.box], t1[part.box]
-                ring = _regrown(part.mask, grown, here)
-                if _half_width(ring) * np.sqrt(pixel_mm2) > setting("double_line", "most_half_width_mm"):
-                    continue
-                for filled in (ndimage.binary_fill_holes(ring), ring | _under(ring, mine)):
-                    core = filled & mine & ~here
-                    near = ndimage.binary_dilation(filled, EIGHT)
-                    rim = ndimage.binary_dilation(near, EIGHT) & ~near & mine & ~here
-                    if _holds_fat(core, rim, fat, pixel_mm2):
-                        kept[part.box] |= ring | core
-                        break
+                ring = _regrown(part.mask, grown, whole[part.box])
+                if _half_width(ring) * np.sqrt(pixel_mm2) <= setting("double_line", "most_half_width_mm"):
+                    kept[part.box] |= _ring_and_core(ring, whole[part.box], own[part.box], t1[part.box], pixel_mm2)
     return kept
+
+
+def _ring_and_core(ring: BoolArray, bright: BoolArray, own: BoolArray, t1: AnyArray, pixel_mm2: float) -> BoolArray:
+    """A ring, or an arch, with what it holds; nothing where that is not fat with none around it."""
+    for filled in (ndimage.binary_fill_holes(ring), ring | _under(ring, own)):
+        core = filled & own & ~bright
+        near = ndimage.binary_dilation(filled, EIGHT)
+        rim = ndimage.binary_dilation(near, EIGHT) & ~near & own & ~bright
+        if _holds_fat(core, rim, t1, pixel_mm2):
+            return np.asarray(ring | core)
+    return np.zeros_like(ring)
 
 
 def _half_width(line: BoolArray) -> float:
