@@ -99,6 +99,32 @@ def test_a_lesion_at_the_cortex_is_followed_into_the_rim_that_was_not_searched()
     assert not found[15].any()
 
 
+def test_a_large_part_that_only_a_grazing_slice_shows_is_what_lies_beside_the_bone() -> None:
+    exam = with_lesion(LARGE, phantom.EDEMA[0])
+    anatomy = searched(exam, SEEN)
+    grazing = knee.grazed(anatomy)
+    bones, axis = anatomy.bones.mask(), exam.image.slice_axis
+    used = np.flatnonzero(np.moveaxis(bones, axis, 0).any(axis=(1, 2)))
+    assert 0 < used[0] < used[-1] < exam.image.shape[axis] - 1, "the bone ends inside the stack"
+    assert set(np.flatnonzero(np.moveaxis(grazing, axis, 0).any(axis=(1, 2)))) == {used[0], used[-1]}
+
+    reference = knee.detect(exam, anatomy).reference
+    assert reference is not None
+    chance = np.full(exam.image.shape, 0.9, dtype=np.float32)
+
+    def thrown_out(place: tuple[slice, ...]) -> bool:
+        bright = np.zeros(exam.image.shape, dtype=bool)
+        bright[place] = True
+        image = exam.image.with_array(np.where(bright, np.float32(phantom.EDEMA[0]), exam.image.array))
+        return bool(knee.unlikely(bright & bones, image, chance, grazing, reference).any())
+
+    wide, narrow = np.s_[18:54, 10:30], np.s_[30:36, 14:20]
+    assert thrown_out((*wide, slice(used[0], used[0] + 1)))
+    assert not thrown_out((*wide, slice(used[0], used[0] + 3))), "it goes on further in"
+    assert not thrown_out((*wide, slice(used[0] + 2, used[0] + 3))), "not at the bone's end"
+    assert not thrown_out((*narrow, slice(used[0], used[0] + 1))), "small"
+
+
 @pytest.fixture(scope="module")
 def objects() -> Objects:
     exam = phantom.exam()

@@ -40,7 +40,7 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
         found = seeds(exam, anatomy, inner, evidence, chance.array, reference.median)
         found |= large(thick, image, reference.muscle)
         near = reach(carried(found, thick, exam.image.spacing), exam.image.spacing)
-        return near & ~unlikely(bright & near, image, chance.array, reference)
+        return near & ~unlikely(bright & near, image, chance.array, grazed(anatomy), reference)
 
     rules = threshold.detect(exam, anatomy, believed)
     if rules.reference is None:
@@ -99,11 +99,16 @@ def large(thick: BoolArray, image: Volume, muscle: float | None) -> BoolArray:
     return np.asarray(kept[parts])
 
 
-def unlikely(bright: BoolArray, image: Volume, chance: AnyArray, reference: Reference) -> BoolArray:
-    """Objects of ``bright`` that are no edema by the model's word.
+def unlikely(bright: BoolArray, image: Volume, chance: AnyArray, grazing: BoolArray, reference: Reference) -> BoolArray:
+    """Objects of ``bright`` that are no edema by the model's word or by their place.
 
-    Those that lie almost whole on slices where it doubts the bone (joint fluid taken for bone), and those dimmer than
-    muscle of which it is not sure (red marrow; none where muscle is not known).
+    Those that lie almost whole on slices where it doubts the bone (joint fluid taken for bone), those dimmer than
+    muscle of which it is not sure (red marrow; none where muscle is not known), and large ones that no slice further in
+    shows (cartilage and fluid on a slice that grazes the bone): edema so wide is thicker than a slice.
+
+    Args:
+        bright: what may be edema. image: level brightness. chance: the model's. grazing: :func:`grazed`.
+        reference: normal marrow and muscle.
     """
     found = np.zeros(bright.shape, dtype=bool)
     dim = setting("knee", "over_muscle") * (reference.muscle or 0.0)
@@ -111,7 +116,9 @@ def unlikely(bright: BoolArray, image: Volume, chance: AnyArray, reference: Refe
         chances = candidate.crop.values(chance)
         unsure = chances.mean() < setting("knee", "sure_though_dim")
         doubted = (chances == 0).mean() > setting("knee", "most_doubted")
-        if doubted or (unsure and candidate.plateau < dim):
+        large = candidate.crop.voxels * image.voxel_volume_mm3 >= setting("knee", "grazing_volume")
+        outermost = large and candidate.crop.values(grazing).mean() > setting("knee", "most_grazing")
+        if doubted or outermost or (unsure and candidate.plateau < dim):
             found[candidate.crop.box] |= candidate.crop.mask
     return found
 
@@ -192,6 +199,19 @@ def _judged(found: LesionObject, mask: BoolArray, chance: AnyArray, beside: Bool
             "reaches the part left out for failed suppression or metal: its size is uncertain, it may be artefact"
         )
     return replace(found, confidence=sure, reasons=tuple(reasons))
+
+
+def grazed(anatomy: Anatomy) -> BoolArray:
+    """Marrow with none of its bone on the slice before or on the slice after, where there is one.
+
+    Bones of few slices are left out.
+    """
+    size = [3 if axis == anatomy.bones.volume.slice_axis else 1 for axis in range(3)]
+    outermost = np.zeros(anatomy.bones.volume.shape, dtype=bool)
+    for code in set(anatomy.bones.codes) - set(SMALL_BONES):
+        bone = anatomy.bones.mask(code)
+        outermost |= bone & ~ndimage.minimum_filter(bone, size, mode="nearest")
+    return outermost
 
 
 def cores(anatomy: Anatomy, inner: BoolArray) -> BoolArray:
