@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from marrowscope.errors import ModelError
 from marrowscope.inference import load_card, load_model
+from marrowscope.lesion import si_joint
 from marrowscope.lesion.si_features import COLUMNS, Marrow, features
 from marrowscope.lesion.si_joint import FAINT, MODEL, _chances, dimmer_than_muscle, expected_dice_cutoff, spilled
 from marrowscope.validation.agreement import icc_2_1
@@ -70,13 +71,17 @@ def test_small_marks_beside_something_brighter_outside_the_marrow_are_told(axis:
     assert not (found & ~edema).any()
 
 
-def test_folds_that_are_not_asked_would_have_changed_nothing_that_matters() -> None:
+def test_folds_that_are_not_asked_would_have_changed_nothing_that_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, _ = features(small_marrow())
-    chance, mean = _chances(rows, None), load_model(MODEL).run(rows)[:, 0]
-    asked = load_model(MODEL).run(rows, 0)[:, 0] >= FAINT
-    assert asked.any() and not asked.all()
-    np.testing.assert_allclose(chance[asked], mean[asked], atol=1e-6)
-    assert (chance[~asked] < FAINT).all() and mean[~asked].max() < 0.1
+    mean, first = load_model(MODEL).run(rows)[:, 0], load_model(MODEL).run(rows, 0)[:, 0]
+    faint = first < FAINT
+    assert faint.any() and not faint.all() and mean[faint].max() < 0.1
+    assert (_chances(rows, None)[faint] == first[faint]).all()
+    np.testing.assert_allclose(_chances(rows, None)[~faint], mean[~faint], atol=1e-6)
+    monkeypatch.setattr(si_joint, "SURE", float(np.median(first[~faint])))  # the small picture makes no fold that sure
+    chance, sure = _chances(rows, None), first >= si_joint.SURE
+    assert (chance[sure] == first[sure]).all()
+    np.testing.assert_allclose(chance[~faint & ~sure], mean[~faint & ~sure], atol=1e-6)
 
 
 def small_marrow(gain: float = 1.0, with_t1: bool = True) -> Marrow:

@@ -105,14 +105,14 @@ def features(marrow: Marrow) -> tuple[Float32, npt.NDArray[np.intp]]:
         marrow.region[box],
         marrow.bone[box],
     )
-    s1 = _blur(m.stir, 1)
-    candidate = m.region & (s1 > CANDIDATE_RATIO)
-    flat = _flattened(s1, m.region)
     with ThreadPoolExecutor(AT_ONCE) as pool:  # the filters run without the interpreter lock
+        s1, s2, s4 = pool.map(lambda sigma: _blur(m.stir, sigma), (1, 2, 4))
+        candidate = m.region & (s1 > CANDIDATE_RATIO)
+        flat = _flattened(s1, m.region)
         parts = [
-            pool.submit(_brightness, m, s1, candidate),
-            pool.submit(_context, m, s1, flat, candidate, spread / mode),
-            pool.submit(_place, m, s1, candidate),
+            pool.submit(_brightness, m, s1, s2, s4, candidate),
+            pool.submit(_context, m, s1, s2, flat, candidate, spread / mode),
+            pool.submit(_place, m, s1, s4, candidate),
             pool.submit(_fat, m, s1, candidate),
         ]
         rows = np.stack([column for part in parts for column in part.result()], axis=1).astype(np.float32)
@@ -137,9 +137,8 @@ def unshaded(image: Float32, region: BoolArray, slice_mm: float) -> Float32:
     return np.asarray(image / (mode * np.maximum(field, 0.2)), dtype=np.float32)
 
 
-def _brightness(m: Marrow, s1: Float32, at: BoolArray) -> list[Float32]:
+def _brightness(m: Marrow, s1: Float32, s2: Float32, s4: Float32, at: BoolArray) -> list[Float32]:
     """Columns s .. contrast10."""
-    s2, s4 = _blur(m.stir, 2), _blur(m.stir, 4)
     near5, near10 = _masked_mean(m.stir, m.region, 5 / PIXEL_MM), _masked_mean(m.stir, m.region, 10 / PIXEL_MM)
     volumes = [
         m.stir,
@@ -157,9 +156,10 @@ def _brightness(m: Marrow, s1: Float32, at: BoolArray) -> list[Float32]:
     return [np.asarray(v[at], dtype=np.float32) for v in volumes]
 
 
-def _context(m: Marrow, s1: Float32, flat: tuple[Float32, Float32], at: BoolArray, noise: float) -> list[Float32]:
+def _context(
+    m: Marrow, s1: Float32, s2: Float32, flat: tuple[Float32, Float32], at: BoolArray, noise: float
+) -> list[Float32]:
     """Columns flat .. std."""
-    s2 = _blur(m.stir, 2)
     before = np.concatenate([s2[:, :, :1], s2[:, :, :-1]], axis=2)
     after = np.concatenate([s2[:, :, 1:], s2[:, :, -1:]], axis=2)
     order = np.sort(s1[m.region])
@@ -173,19 +173,18 @@ def _context(m: Marrow, s1: Float32, flat: tuple[Float32, Float32], at: BoolArra
     return out
 
 
-def _place(m: Marrow, s1: Float32, at: BoolArray) -> list[Float32]:
+def _place(m: Marrow, s1: Float32, s4: Float32, at: BoolArray) -> list[Float32]:
     """Columns edge .. outside."""
     sacrum, ilium = m.bone == 1, m.bone == 2
     to_sacrum, to_ilium = _distance_to(sacrum), _distance_to(ilium)
     joint = np.where(sacrum, to_ilium, np.where(ilium, to_sacrum, FAR_MM))
     signed = np.where(sacrum, joint, np.where(ilium, -joint, FAR_MM + 20))
     across, height, middle = _axes(m)
-    mirrored = _blur(m.stir, 4)
     other = np.clip(np.round(2 * middle - np.arange(at.shape[0])).astype(int), 0, at.shape[0] - 1)
     medians, tops = _per_bone(m, s1, across)
     outside = _masked_mean_small(m.stir, ~m.region)
     volumes = [_per_slice_depth(m.region) * PIXEL_MM, joint, signed, m.bone, np.abs(across), height]
-    volumes += [mirrored - mirrored[other], medians, tops, outside]
+    volumes += [s4 - s4[other], medians, tops, outside]
     return [np.broadcast_to(v, at.shape)[at].astype(np.float32) for v in volumes]
 
 

@@ -41,6 +41,9 @@ outside it: fluid, a vessel or a nerve root shines in. Our judgement, on the obj
 FAINT = 0.02
 """Where one fold of the trees gives less than this the others are not asked: a tenth of any cut-off in use."""
 
+SURE = 0.8
+"""Nor where it gives this or more: the mean of all is 0.58 there at least (six exams), beyond any cut-off in use."""
+
 BONE_NUMBERS = {"sacrum": 1, "left_ilium": 2, "right_ilium": 2, "lumbar_body": 3}
 """The trees' numbers for the bones."""
 
@@ -108,15 +111,15 @@ def probabilities(exam: Exam, anatomy: Anatomy, fold: int | None = None) -> Floa
 
 
 def _chances(rows: Float32, fold: int | None) -> Float32:
-    """Chance of each row: the mean of all folds where the first sees any, else what the first says."""
+    """Chance of each row: the mean of all folds where the first is neither sure nor sees nothing, else what it says."""
     model = load_model(MODEL)
     first, *others = sorted(model.sessions) if fold is None else [fold]
     chance = model.run(rows, first)[:, 0]
-    likely = chance >= FAINT
-    if others and likely.any():
-        part = rows[likely]
-        total = chance[likely] + sum(model.run(part, other)[:, 0] for other in others)
-        chance[likely] = total / (1 + len(others))
+    open_ = (chance >= FAINT) & (chance < SURE)
+    if others and open_.any():
+        part = rows[open_]
+        total = chance[open_] + sum(model.run(part, other)[:, 0] for other in others)
+        chance[open_] = total / (1 + len(others))
     return chance
 
 
