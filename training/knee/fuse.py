@@ -3,8 +3,9 @@
     python -m training.knee.fuse BONES.onnx EDEMA.onnx RUN --maps MAPS --steps 31460
     python -m training.knee.fuse --take {bones,edema} FUSED.onnx OUT.onnx
 
-The patella's logit is the second network's odds against background, put onto the first one's background. The second
-form gives one of the two networks back, to train on from (training.knee.widen) or to fuse anew.
+The patella's logit is the second network's odds against background, put onto the first one's background. The bones'
+weights are stored in half precision. The second form gives one of the two networks back, to train on from
+(training.knee.widen) or to fuse anew.
 """
 
 from __future__ import annotations
@@ -34,6 +35,20 @@ def mixing() -> np.ndarray:
     mix[PATELLA, [BACKGROUND, CHANNELS + PATELLA, CHANNELS + BACKGROUND]] = (1, 1, -1)
     mix[EDEMA, CHANNELS + EDEMA] = 1
     return mix[:, :, None, None]
+
+
+def halved(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with its weights stored in half precision and turned back into single precision when it is loaded."""
+    graph, casts, kept = model.graph, [], []
+    for tensor in graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{tensor.name}_half")
+            casts.append(helper.make_node("Cast", [half.name], [tensor.name], to=onnx.TensorProto.FLOAT))
+            kept.append(half)
+        else:
+            kept.append(tensor)
+    small = helper.make_graph([*casts, *graph.node], graph.name, list(graph.input), list(graph.output), kept)
+    return helper.make_model(small, opset_imports=model.opset_import, ir_version=model.ir_version)
 
 
 def fuse(bones: onnx.ModelProto, edema: onnx.ModelProto) -> onnx.ModelProto:
@@ -105,7 +120,7 @@ def main() -> None:
         onnx.save(take(loaded[0], args.take), out)
         return
     out.mkdir(parents=True, exist_ok=True)
-    onnx.save(fuse(*loaded), out / "knee.onnx")
+    onnx.save(fuse(halved(loaded[0]), loaded[1]), out / "knee.onnx")
     if args.maps:
         record = {"step": args.steps, **evaluate(Written(out / "knee.onnx"), args.maps, split(args.maps)[1])}
         (out / "log.jsonl").write_text(json.dumps(record) + "\n")
