@@ -40,8 +40,11 @@ def mixing() -> np.ndarray:
 def halved(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with its weights stored in half precision and turned back into single precision when it is loaded."""
     graph, casts, kept = model.graph, [], []
+    weights = {name for node in graph.node if node.op_type == "Conv" for name in node.input[1:]}
+    if not weights & {tensor.name for tensor in graph.initializer}:
+        return model  # as taken out of a fused file: halved already
     for tensor in graph.initializer:
-        if tensor.data_type == onnx.TensorProto.FLOAT:
+        if tensor.name in weights:
             half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{tensor.name}_half")
             casts.append(helper.make_node("Cast", [half.name], [tensor.name], to=onnx.TensorProto.FLOAT))
             kept.append(half)
