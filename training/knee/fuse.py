@@ -38,11 +38,16 @@ def mixing() -> np.ndarray:
 
 
 def halved(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with its weights stored in half precision and turned back into single precision when it is loaded."""
+    """The model with its weights stored in half precision and turned back into single precision when it is loaded.
+
+    What has no more values than the answer has channels (the last bias) stays as it is.
+    """
     graph, casts, kept = model.graph, [], []
-    weights = {name for node in graph.node if node.op_type == "Conv" for name in node.input[1:]}
-    if not weights & {tensor.name for tensor in graph.initializer}:
-        return model  # as taken out of a fused file: halved already
+    weights = {
+        t.name for t in graph.initializer if t.data_type == onnx.TensorProto.FLOAT and np.prod(t.dims) > CHANNELS
+    }
+    if not weights:
+        return model  # as taken out of a fused file
     for tensor in graph.initializer:
         if tensor.name in weights:
             half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{tensor.name}_half")
