@@ -1,7 +1,7 @@
 """ONNX Runtime sessions: loaded once a process, hash checked, threads bounded, slices in batches.
 
 A session works on one thread; folds and batches run beside each other. Small networks gain more by that than by sharing
-out each layer (five folds over 25 slices on two cores: 1.0 s for 1.4 s), and the answer is the same to the last bit.
+out each layer (five folds over 25 slices on two cores: 1.0 s for 1.4 s); their answer is the same to the last bit.
 """
 
 from __future__ import annotations

@@ -116,8 +116,8 @@ def unlikely(bright: BoolArray, image: Volume, chance: AnyArray, grazing: BoolAr
         chances = candidate.crop.values(chance)
         unsure = chances.mean() < setting("knee", "sure_though_dim")
         doubted = (chances == 0).mean() > setting("knee", "most_doubted")
-        large = candidate.crop.voxels * image.voxel_volume_mm3 >= setting("knee", "grazing_volume")
-        outermost = large and candidate.crop.values(grazing).mean() > setting("knee", "most_grazing")
+        wide = candidate.crop.voxels * image.voxel_volume_mm3 >= setting("knee", "grazing_volume")
+        outermost = wide and candidate.crop.values(grazing).mean() > setting("knee", "most_grazing")
         if doubted or outermost or (unsure and candidate.plateau < dim):
             found[candidate.crop.box] |= candidate.crop.mask
     return found

@@ -21,6 +21,7 @@ from marrowscope.lesion.crop import crops
 from marrowscope.lesion.detect import detect as threshold
 from marrowscope.lesion.objects import CONNECTIVITY
 from marrowscope.lesion.reference import find_reference
+from marrowscope.lesion.settings import setting
 from marrowscope.lesion.si_features import FAR_MM, PIXEL_MM, Marrow, features
 from marrowscope.lesion.types import LesionKind, LesionObject, Objects
 from marrowscope.measurement import QcCheck, Severity
@@ -30,19 +31,12 @@ from marrowscope.volume import Volume
 MODEL = "si_lesion"
 Float32 = npt.NDArray[np.float32]
 
-SMALLEST_MM3 = 50.0
-"""Objects below this are dropped: less than 4 x 4 mm on one slice. Of smaller marks more were false than true."""
-
-SPILLED_MM3, SPILLED_REACH_MM = 500.0, 3.0
-"""Smaller objects this near to the marrow's border are not counted where something brighter than they lies this near
-outside it: fluid, a vessel or a nerve root shines in. Our judgement, on the objects of five held-out patients: five of
-24 that no reader drew, none of the others; edema beside a bright disc reaches further in or is larger."""
-
 FAINT = 0.02
 """Where one fold of the trees gives less than this the others are not asked: a tenth of any cut-off in use."""
 
 SURE = 0.8
-"""Nor where it gives this or more: the mean of all is 0.58 there at least (six exams), beyond any cut-off in use."""
+"""Nor where it gives this or more: the mean of all is 0.58 there at least, beyond any cut-off in use (six exams, five
+of them seen in training by all folds but one: on a stranger's they may disagree more; then the sure one decides)."""
 
 BONE_NUMBERS = {"sacrum": 1, "left_ilium": 2, "right_ilium": 2, "lumbar_body": 3}
 """The trees' numbers for the bones."""
@@ -159,18 +153,19 @@ def spilled(grid: Volume, edema: BoolArray, marrow: BoolArray) -> BoolArray:
     Args:
         grid: the fluid image. edema: all objects on it. marrow: what was searched.
     """
-    reach = [0 if axis == grid.slice_axis else round(SPILLED_REACH_MM / mm) for axis, mm in enumerate(grid.spacing)]
+    most, far = setting("si_joint", "spilled_volume"), setting("si_joint", "spilled_reach")
+    reach = [0 if axis == grid.slice_axis else round(far / mm) for axis, mm in enumerate(grid.spacing)]
     spacing = [FAR_MM if axis == grid.slice_axis else mm for axis, mm in enumerate(grid.spacing)]
     labels, _ = ndimage.label(edema, structure=CONNECTIVITY)
     found = np.zeros(edema.shape, dtype=bool)
     for crop in crops(labels, max(reach) + 1).values():
-        if crop.voxels * grid.voxel_volume_mm3 >= SPILLED_MM3:
+        if crop.voxels * grid.voxel_volume_mm3 >= most:
             continue
         inside = marrow[crop.box]
         depth = ndimage.distance_transform_edt(inside, sampling=spacing)[crop.mask]
         outside = np.where(inside, 0, grid.array[crop.box])
         near = ndimage.maximum_filter(outside, size=[2 * n + 1 for n in reach], mode="constant")[crop.mask]
-        if np.median(depth) <= SPILLED_REACH_MM and np.median(near) > np.median(crop.values(grid.array)):
+        if np.median(depth) <= far and np.median(near) > np.median(crop.values(grid.array)):
             found[crop.box] |= crop.mask
     return found
 
@@ -181,8 +176,8 @@ def _objects(
     labels, count = ndimage.label(probability >= cutoff, structure=CONNECTIVITY)
     sizes = np.bincount(labels.ravel(), minlength=count + 1) * grid.voxel_volume_mm3
     surest = ndimage.maximum(probability, labels, np.arange(count + 1))
-    core = card.settings["core_probability"]
-    kept = [n for n in range(1, count + 1) if sizes[n] >= SMALLEST_MM3 and surest[n] >= core]
+    core, least = card.settings["core_probability"], setting("si_joint", "minimum_volume")
+    kept = [n for n in range(1, count + 1) if sizes[n] >= least and surest[n] >= core]
     kept.sort(key=lambda n: (-sizes[n], n))
     new = np.zeros(count + 1, dtype=np.uint16)
     new[kept] = np.arange(1, len(kept) + 1)
