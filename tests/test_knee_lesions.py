@@ -18,9 +18,17 @@ from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.assessment.conclusions import outcome_of
 from marrowscope.assessment.types import Outcome
 from marrowscope.lesion import knee
-from marrowscope.lesion.measure import READ, bone_measurements, counted, total_measurements
+from marrowscope.lesion.measure import (
+    PLAUSIBLE,
+    READ,
+    Context,
+    bone_measurements,
+    counted,
+    lesion_measurements,
+    total_measurements,
+)
 from marrowscope.lesion.settings import setting
-from marrowscope.lesion.types import Objects, Verdict
+from marrowscope.lesion.types import LesionKind, Objects, Verdict
 from marrowscope.measurement import QcCheck, Severity, Status
 from marrowscope.study import Role
 
@@ -191,16 +199,23 @@ def test_a_part_of_a_slice_of_which_the_model_is_not_sure_is_no_bone(axis: int) 
     np.testing.assert_array_equal(kept, label)
 
 
-def test_a_learned_lesions_interval_is_the_thresholds_own_widened(objects: Objects) -> None:
+def test_of_learned_lesions_only_the_sums_interval_is_widened(objects: Objects) -> None:
     power = setting("volume_interval", "learned", "power")
-    by_person = tuple(o.with_verdict(Verdict.EDITED) for o in objects.objects)
-    plain = total_measurements(replace(objects, objects=by_person[:1]))[0]
-    wide = total_measurements(replace(objects, objects=objects.objects[:1], method="si_lesion 2"))[0]
+    edema = [o for o in objects.objects if o.kind is LesionKind.EDEMA]
+    by_person = tuple(o.with_verdict(Verdict.EDITED) for o in edema)
+    plain = total_measurements(replace(objects, objects=by_person))[0]
+    learned = replace(objects, objects=tuple(edema), method="si_lesion 2")
+    wide = total_measurements(learned)[0]
     assert wide.value == plain.value and wide.interval_basis == READ
     assert wide.low is not None and plain.low is not None and plain.value
     assert wide.high is not None and plain.high is not None
     assert wide.low / plain.value == pytest.approx((plain.low / plain.value) ** power)
     assert wide.high / plain.value == pytest.approx((plain.high / plain.value) ** power)
+    context = Context.of(learned)
+    alone = [lesion_measurements(context, o.label)[0] for o in edema]
+    assert {m.interval_basis for m in alone} == {PLAUSIBLE}
+    assert sum(m.low or 0 for m in alone) == pytest.approx(plain.low)
+    assert sum(m.high or 0 for m in alone) == pytest.approx(plain.high)
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([[3, 5, 1], [1, 3, 3], [7, 7, 1]]))

@@ -118,6 +118,22 @@ def test_suppression_of_a_limb_is_judged_by_its_marrow(fat: float, severity: Sev
     assert check.value is not None and check.value.value == pytest.approx(fat / 60, rel=0.15)
 
 
+@pytest.mark.parametrize(
+    ("fat", "te_ms", "severity"),
+    [
+        (100.0, None, Severity.WARNING),
+        (100.0, 30.0, Severity.WARNING),
+        (100.0, 70.0, Severity.OK),
+        (130.0, 100.0, Severity.OK),
+        (160.0, 100.0, Severity.WARNING),
+        (200.0, 100.0, Severity.REFUSE),
+    ],
+)
+def test_fat_may_be_brighter_than_muscle_at_a_late_echo(fat: float, te_ms: float | None, severity: Severity) -> None:
+    check = check_suppression(replace(SPECTRAL, te_ms=te_ms), coarse(limb(fat=fat)), None)
+    assert check.severity is severity
+
+
 def test_suppression_is_judged_locally_where_t1_shows_fat_and_muscle() -> None:
     t1 = coarse(limb(fat=200.0, muscle=60.0))
     shading = np.linspace(0.5, 2.0, 160)[:, None, None]

@@ -66,7 +66,7 @@ def align(series: Series, grid: Volume, *, register: bool = True) -> Companion |
 
 def _companion(series: Series, moved: Volume, grid: Volume, before: float, after: float, registered: bool) -> Companion:
     image = resample(moved, grid, order=1)
-    return Companion(series, image, covered(moved, grid), before, after, registered)
+    return Companion(series, moved, image, covered(moved, grid), before, after, registered)
 
 
 def _similarity(moving: Volume, grid: Volume) -> tuple[float, float]:

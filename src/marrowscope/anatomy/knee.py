@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
@@ -11,10 +12,11 @@ from marrowscope.anatomy import given
 from marrowscope.anatomy.knee_model import BONES, EDEMA, OUTLINES, Chances, look
 from marrowscope.anatomy.knee_regions import subregions
 from marrowscope.anatomy.knee_side import lateral_direction
-from marrowscope.anatomy.types import Anatomy, Exam
+from marrowscope.anatomy.types import Anatomy, Companion, Exam
 from marrowscope.errors import GeometryError
 from marrowscope.labelmap import BoolArray, LabelMap, box_around
 from marrowscope.measurement import Measurement, QcCheck, Severity
+from marrowscope.study import Role
 from marrowscope.volume import AnyArray, Volume
 
 CORTEX_MM = 1.0
@@ -54,6 +56,9 @@ sides of the notch reach 0.65 and more in nine real exams, muscle taken for femu
 CROSSING = ("femur", "tibia", "patella")
 """Bones that cross the midline of the knee."""
 
+HEARD = (Role.T1, Role.FAT)
+"""Companions that are asked for the bones too: they show them where the fluid series grazes a bone or is noisy."""
+
 SIXES = ndimage.generate_binary_structure(3, 1)
 
 
@@ -62,15 +67,17 @@ def segment(exam: Exam) -> Anatomy:
 
     Abstains when femur or tibia is missing, too small, or the femur does not lie above the tibia.
     """
+    others = [exam.companions[role] for role in HEARD if role in exam.companions]
     try:
-        chances = look(exam.image)
+        chances = look(exam.image, [other.placed for other in others])
     except GeometryError as error:
         return given.abstain(exam, error.found, error.do)
     outlines = clean(believable_bones(chances, exam.image.slice_axis), exam.image)
     fault = implausible(outlines, exam.image)
     if fault:
         return given.abstain(exam, fault, "give the bones with --bones FILE")
-    return assemble(exam, outlines, chances)
+    found = assemble(exam, outlines, chances)
+    return replace(found, qc=(*found.qc, *elsewhere(others, chances.heard)))
 
 
 def assemble(exam: Exam, outlines: Mapping[str, BoolArray], chances: Chances) -> Anatomy:
@@ -228,6 +235,20 @@ def sureness(chances: Chances, inside: BoolArray) -> QcCheck:
         return QcCheck("bones", Severity.OK, words, value=value)
     return QcCheck(
         "bones", Severity.WARNING, words, "look at the bone outlines before trusting any figure", value=value
+    )
+
+
+def elsewhere(others: Sequence[Companion], heard: Sequence[bool]) -> tuple[QcCheck, ...]:
+    """A warning for each companion whose bones lie elsewhere than on the fluid series."""
+    return tuple(
+        QcCheck(
+            "registration",
+            Severity.WARNING,
+            f"bones on {other.series.role.value} lie elsewhere than on the fluid series, or are not seen there",
+            "what is measured on that series is not to be trusted; the bones follow from the fluid series alone",
+        )
+        for other, listened in zip(others, heard, strict=True)
+        if not listened
     )
 
 

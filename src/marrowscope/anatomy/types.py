@@ -18,6 +18,7 @@ class Companion:
 
     Attributes:
         series: where it came from, on its own grid.
+        placed: the series' own slices, where header or registration put them.
         volume: float32 on the fluid grid; meaningful only where ``covered``.
         covered: bool array on the fluid grid.
         similarity_before, similarity_after: normalised mutual information against the fluid series with
@@ -26,6 +27,7 @@ class Companion:
     """
 
     series: Series
+    placed: Volume
     volume: Volume
     covered: BoolArray
     similarity_before: float

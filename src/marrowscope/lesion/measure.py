@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 from weakref import WeakKeyDictionary
@@ -96,13 +96,11 @@ def lesion_measurements(context: Context, label: int) -> tuple[Measurement, ...]
 
 
 def _volume(objects: Objects, label: int, crop: Crop) -> Measurement:
-    """Volume with an interval: as an outline drawn leaves it, as readers of learned lesions differ, or as simulated
-    lesions of this size truly were, where they were found by brightness."""
+    """Volume with an interval: between plausible thresholds, or as simulated lesions of this size truly were, where
+    they were found by brightness and nobody drew on them."""
     edited = any(o.label == label and o.verdict is Verdict.EDITED for o in objects.objects)
-    if edited:
+    if edited or not objects.method.startswith(THRESHOLD):
         return _between_thresholds(objects, crop)
-    if not objects.method.startswith(THRESHOLD):
-        return _widened(_between_thresholds(objects, crop))
     value = crop.voxels * objects.exam.image.voxel_volume_mm3 / MM3_PER_CM3
     sizes = [s for s in ("middle", "large") if value >= setting("volume_interval", s, "from_cm3")]
     low, high = (setting("volume_interval", ["small", *sizes][-1], end) for end in ("low", "high"))
@@ -110,7 +108,10 @@ def _volume(objects: Objects, label: int, crop: Crop) -> Measurement:
 
 
 def _widened(between: Measurement) -> Measurement:
-    """The interval between thresholds, its ends' ratios to the value raised to a power that holds readers' volumes."""
+    """The interval between thresholds, its ends' ratios to the value raised to a power that holds readers' volumes.
+
+    Fitted on whole exams: a single small lesion's ratios are far larger, so it keeps its plain thresholds.
+    """
     if between.value is None or between.low is None or between.high is None:
         return between
     power = setting("volume_interval", "learned", "power")
@@ -264,15 +265,19 @@ def total_measurements(objects: Objects) -> tuple[Measurement, ...]:
             Measurement.not_assessable("lesion_count", "1", why),
         )
     boxes = crops(objects.lesions.volume.array, GROWTH_VOXELS + 1)
-    parts = [
-        _volume(objects, o.label, boxes[o.label])
-        for o in objects.objects
-        if o.kind is LesionKind.EDEMA and o.verdict is not Verdict.REJECTED
-    ]
+    counted = [o for o in objects.objects if o.kind is LesionKind.EDEMA and o.verdict is not Verdict.REJECTED]
+    drawn, found = (
+        [_volume(objects, o.label, boxes[o.label]) for o in counted if (o.verdict is Verdict.EDITED) is by_person]
+        for by_person in (True, False)
+    )
+    if found and not objects.method.startswith(THRESHOLD):
+        found = [_widened(_sum(found))]
+    return _sum([*drawn, *found]), Measurement.of("lesion_count", float(len(counted)), "1")
+
+
+def _sum(parts: Sequence[Measurement]) -> Measurement:
+    """The volume of several lesions; the ends of their intervals are summed as well."""
     value = sum(m.value or 0.0 for m in parts)
     interval = (sum(m.low or 0.0 for m in parts), sum(m.high or 0.0 for m in parts))
     basis = "; ".join(sorted({m.interval_basis for m in parts})) or PLAUSIBLE
-    return (
-        Measurement.of("edema_volume", value, "cm3", interval, basis),
-        Measurement.of("lesion_count", float(len(parts)), "1"),
-    )
+    return Measurement.of("edema_volume", value, "cm3", interval, basis)
