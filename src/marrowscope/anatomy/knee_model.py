@@ -44,7 +44,7 @@ what is above air (share of the top) reaches this. See docs/decisions/0020."""
 BETWEEN_SLICES = 0.35
 """Standard deviation, in slices, of the blend of neighbouring slices: a bone does not end and begin again."""
 
-OTHERS_WORD = 0.6
+OTHERS_WORD = 0.8
 """What another series' log probabilities weigh beside the fluid series' own (docs/decisions/0025)."""
 
 LEAST_AGREEMENT = 0.6

@@ -14,7 +14,7 @@ from marrowscope.lesion.background import drift, t1_ratio
 from marrowscope.lesion.crop import crops
 from marrowscope.lesion.double_line import DOUBLE_LINE, beside_line, inner_line
 from marrowscope.lesion.objects import CONNECTIVITY, Candidate, candidates, confidence, kind_of
-from marrowscope.lesion.reference import find_reference, interior_marrow
+from marrowscope.lesion.reference import find_reference, interior_marrow, spread
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import THRESHOLD, LesionKind, LesionObject, Objects, Reference
 from marrowscope.measurement import QcCheck, Severity
@@ -63,8 +63,9 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Obj
     reference = find_reference(exam, anatomy, marrow)
     if reference is None:
         return _nothing(original, anatomy, "too little usable marrow for a reference")
-    cutoff = _cutoff(exam, reference)
-    relative = ((smoothed(exam.image) - cutoff.reference) / cutoff.scale).astype(np.float32)
+    smooth = smoothed(exam.image)
+    cutoff = _cutoff(exam, reference, spread(smooth[reference.mask.mask()]))
+    relative = ((smooth - cutoff.reference) / cutoff.scale).astype(np.float32)
     searched = anatomy.bones.mask() & ~exam.unusable & ~anatomy.uncertain
     bright = _without_fat(_grown(relative, searched, cutoff.value, exam.image.spacing), relative, t1)
     line = np.zeros_like(bright)
@@ -155,10 +156,10 @@ def _nothing(exam: Exam, anatomy: Anatomy, why: str) -> Objects:
     return Objects(exam, anatomy, None, exam.image, np.inf, np.inf, np.inf, empty, (), empty, THRESHOLD, (check,))
 
 
-def _cutoff(exam: Exam, reference: Reference) -> Cutoff:
+def _cutoff(exam: Exam, reference: Reference, noise_sd: float) -> Cutoff:
     muscle = reference.muscle or reference.median
     scale = max(reference.median, HALF_MUSCLE * muscle)
-    noise = setting("threshold", "noise_factor") * reference.mad / scale
+    noise = setting("threshold", "noise_factor") * noise_sd / scale
     value = max(noise, setting("threshold", "minimum_contrast", _class(exam)))
     share = setting("threshold", "interval_share")
     return Cutoff(reference.median, scale, value, value * (1 - share), value * (1 + share))

@@ -18,9 +18,11 @@ from marrowscope.anatomy.knee_model import EDEMA, MODEL, OUTLINES
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.labelmap import BoolArray, LabelMap, box_around
 from marrowscope.lesion import detect as threshold
+from marrowscope.lesion.growth_plate import GROWTH_PLATE, growth_plates
 from marrowscope.lesion.objects import CONNECTIVITY, candidates
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import LesionKind, LesionObject, Objects, Reference
+from marrowscope.study.qc.extent import maybe_growing
 from marrowscope.volume import AnyArray, Volume
 
 SMALL_BONES = ("patella", "fibula")
@@ -33,14 +35,21 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
     if chance is None:
         return threshold.detect(exam, anatomy)
 
+    sheets, growing = np.zeros(exam.image.shape, dtype=bool), maybe_growing(exam.study.patient)
+
     def believed(bright: BoolArray, evidence: AnyArray, image: Volume, reference: Reference) -> BoolArray:
         inner = deep(anatomy)
+        if growing:
+            sheets[:] = growth_plates(bright, anatomy)
+            bright = bright & ~within_reach(sheets, image.spacing, setting("growth_plate", "beside"))
         sure = bright & inner & (chance.array > 0)  # nothing is carried to slices where the model doubts the bone
         thick = plain(sure, evidence, anatomy.bones.volume)
         found = seeds(exam, anatomy, inner, evidence, chance.array, reference.median)
         found |= large(thick, image, reference.muscle)
         near = reach(carried(found, thick, exam.image.spacing), exam.image.spacing)
-        return near & ~unlikely(bright & near, image, chance.array, grazed(anatomy), reference)
+        out = unlikely(bright & near, image, chance.array, grazed(anatomy), reference)
+        out |= mostly(bright & near, within_reach(sheets, image.spacing, setting("growth_plate", "near")))
+        return near & bright & ~out
 
     rules = threshold.detect(exam, anatomy, believed)
     if rules.reference is None:
@@ -56,6 +65,7 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
         rules,
         lesions=LabelMap(exam.image.with_array(array), rules.lesions.names),
         objects=tuple(objects),
+        kept_out=rules.kept_out if not sheets.any() else _with_plates(rules.kept_out, sheets),
         method=f"{rules.method}, where the {MODEL} model sees edema or much marrow is plainly bright",
     )
 
@@ -102,32 +112,52 @@ def large(thick: BoolArray, image: Volume, muscle: float | None) -> BoolArray:
 def unlikely(bright: BoolArray, image: Volume, chance: AnyArray, grazing: BoolArray, reference: Reference) -> BoolArray:
     """Objects of ``bright`` that are no edema by the model's word or by their place.
 
-    Those that lie almost whole on slices where it doubts the bone (joint fluid taken for bone), those dimmer than
-    muscle of which it is not sure (red marrow; none where muscle is not known), and large ones that no slice further in
-    shows (cartilage and fluid on a slice that grazes the bone): edema so wide is thicker than a slice.
+    Those that lie almost whole on slices where it doubts the bone (joint fluid taken for bone), those hardly brighter
+    than muscle of which it is not sure and darker ones of which it is not very sure (red marrow; none where muscle is
+    not known), and large ones that no slice further in shows (cartilage and fluid on a slice that grazes the bone):
+    edema so wide is thicker than a slice.
 
     Args:
         bright: what may be edema. image: level brightness. chance: the model's. grazing: :func:`grazed`.
         reference: normal marrow and muscle.
     """
     found = np.zeros(bright.shape, dtype=bool)
-    dim = setting("knee", "over_muscle") * (reference.muscle or 0.0)
+    muscle = reference.muscle or 0.0
+    dim, dark = (setting("knee", name) * muscle for name in ("over_muscle", "under_muscle"))
     for candidate in candidates(bright, image, reference.median, found):
         chances = candidate.crop.values(chance)
-        unsure = chances.mean() < setting("knee", "sure_though_dim")
+        least = setting("knee", "sure_though_dark" if candidate.plateau < dark else "sure_though_dim")
         doubted = (chances == 0).mean() > setting("knee", "most_doubted")
         wide = candidate.crop.voxels * image.voxel_volume_mm3 >= setting("knee", "grazing_volume")
         outermost = wide and candidate.crop.values(grazing).mean() > setting("knee", "most_grazing")
-        if doubted or outermost or (unsure and candidate.plateau < dim):
+        if doubted or outermost or (chances.mean() < least and candidate.plateau < dim):
             found[candidate.crop.box] |= candidate.crop.mask
     return found
 
 
+def mostly(bright: BoolArray, zone: BoolArray) -> BoolArray:
+    """Objects of ``bright`` of which most lies in the zone."""
+    labels, count = ndimage.label(bright, CONNECTIVITY)
+    if not count or not zone.any():
+        return np.zeros(bright.shape, dtype=bool)
+    shares = np.asarray(ndimage.mean(zone, labels, np.arange(1, count + 1)))
+    return np.asarray(np.append(False, shares >= setting("growth_plate", "near_share"))[labels])
+
+
+def _with_plates(kept_out: LabelMap, sheets: BoolArray) -> LabelMap:
+    masks = {code: kept_out.mask(code) for code in kept_out.codes}
+    return LabelMap.from_masks(kept_out.volume, {**masks, GROWTH_PLATE: sheets & ~kept_out.mask()})
+
+
 def reach(found: BoolArray, spacing: tuple[float, float, float]) -> BoolArray:
     """Everything within the reach of a seed; nothing where there is none."""
+    return within_reach(found, spacing, setting("knee", "reach_mm"))
+
+
+def within_reach(found: BoolArray, spacing: tuple[float, float, float], far: float) -> BoolArray:
+    """Everything within ``far`` mm of a mask; nothing where there is none."""
     near = np.zeros(found.shape, dtype=bool)
     if found.any():
-        far = setting("knee", "reach_mm")
         box = box_around(found, int(np.ceil(far / min(spacing))))
         near[box] = ndimage.distance_transform_edt(~found[box], sampling=spacing) <= far
     return near

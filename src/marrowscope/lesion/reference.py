@@ -46,6 +46,11 @@ def find_reference(exam: Exam, anatomy: Anatomy, interior: BoolArray | None = No
     return Reference(float(np.median(chosen)), spread, muscle, trusted, reason, label)
 
 
+def spread(values: AnyArray) -> float:
+    """Standard deviation of the middle of a sample, from its median absolute deviation."""
+    return MAD_TO_SD * float(np.median(np.abs(values - np.median(values))))
+
+
 def _lower_spread(values: AnyArray, mode: float) -> float:
     """Standard deviation of normal marrow from the side of the mode that edema does not touch."""
     below = mode - values[values <= mode]

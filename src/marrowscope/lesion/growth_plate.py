@@ -1,0 +1,96 @@
+"""Open growth plates: thin bright sheets that cross a bone away from its joint. Growth cartilage is no edema."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from marrowscope.anatomy.types import Anatomy
+from marrowscope.labelmap import BoolArray, box_around
+from marrowscope.lesion.objects import CONNECTIVITY
+from marrowscope.lesion.settings import setting
+from marrowscope.volume import Volume
+
+GROWTH_PLATE = "growth_plate"
+"""Name under which detection keeps the sheets it left out."""
+
+
+def growth_plates(bright: BoolArray, anatomy: Anatomy) -> BoolArray:
+    """The sheets, as far as they are bright and thin; nothing on slices that cut the limb across.
+
+    Edema around a plate is thicker than the plate and stays.
+
+    Args:
+        bright: marrow brighter than normal. anatomy: its bones and, where known, the depth from the joint.
+    """
+    grid, found = anatomy.bones.volume, np.zeros(bright.shape, dtype=bool)
+    along = _along_limb(grid)
+    if along is None or not bright.any():
+        return found
+    thin = bright & ~_thick(bright, grid)
+    for code in anatomy.bones.codes:
+        bone = anatomy.bones.mask(code)
+        if not bone.any():
+            continue
+        box = box_around(bone, 1)
+        parts, count = ndimage.label(np.asarray(ndimage.binary_dilation((thin & bone)[box])) & bone[box], CONNECTIVITY)
+        for number in range(1, count + 1):
+            part = _flat(np.asarray(parts == number) & thin[box], along, grid.spacing)
+            if part.any() and _crosses(part, bone[box], along) and _away(part, box, anatomy):
+                found[box] |= part
+    return found
+
+
+def _along_limb(grid: Volume) -> int | None:
+    """The in-plane axis along the patient's long axis, if the slices run along it."""
+    cosines = {a: abs(float(grid.directions[2, a])) for a in grid.in_plane_axes}
+    best = max(cosines, key=lambda a: cosines[a])
+    return best if cosines[best] >= np.cos(np.radians(45)) else None
+
+
+def _thick(bright: BoolArray, grid: Volume) -> BoolArray:
+    """What is thicker than a plate inside its slice."""
+    most = setting("growth_plate", "most_thickness")
+    size = [1 if a == grid.slice_axis else 2 * round(most / 2 / s) + 1 for a, s in enumerate(grid.spacing)]
+    inside = ndimage.minimum_filter(bright, size=size, mode="constant")
+    return np.asarray(ndimage.maximum_filter(inside, size=size, mode="constant"))
+
+
+def _flat(part: BoolArray, along: int, spacing: tuple[float, float, float]) -> BoolArray:
+    """The part without what hangs on it above and below: lesions and red marrow that touch the plate.
+
+    Its height over the cross-section is found in rounds, each on what lies nearer to the one before: the median of all,
+    then means over wider and narrower neighbourhoods.
+    """
+    heights = np.arange(part.shape[along], dtype=float) * spacing[along]
+    shape = [-1 if a == along else 1 for a in range(3)]
+    level = np.full(part.any(axis=along).shape, float(np.median(heights[np.nonzero(part)[along]])))
+    kept = part
+    across = [s for a, s in enumerate(spacing) if a != along]
+    for far, wide in ((None, "wide"), ("far", "wide"), ("most_bend", "narrow")):
+        if far is not None:
+            kept = part & (
+                np.abs(heights.reshape(shape) - np.expand_dims(level, along)) <= setting("growth_plate", far)
+            )
+        sigma = [setting("growth_plate", wide) / s for s in across]
+        weight = ndimage.gaussian_filter(kept.sum(axis=along).astype(float), sigma)
+        total = ndimage.gaussian_filter((kept * heights.reshape(shape)).sum(axis=along), sigma)
+        level = np.where(weight > 0, total / np.maximum(weight, 1e-12), level)
+    return np.asarray(
+        part & (np.abs(heights.reshape(shape) - np.expand_dims(level, along)) <= setting("growth_plate", "most_bend"))
+    )
+
+
+def _crosses(part: BoolArray, bone: BoolArray, along: int) -> bool:
+    """Whether the part, seen along the limb, covers enough of the bone at its heights."""
+    others = tuple(a for a in range(3) if a != along)
+    heights = np.flatnonzero(part.any(axis=others))
+    section = np.take(bone, np.arange(heights[0], heights[-1] + 1), axis=along).any(axis=along)
+    return bool(part.any(axis=along).sum() >= setting("growth_plate", "least_share") * section.sum())
+
+
+def _away(part: BoolArray, box: tuple[slice, ...], anatomy: Anatomy) -> bool:
+    """Whether the part lies away from the joint surface; so does any part where depth is not known."""
+    if anatomy.depth_mm is None:
+        return True
+    return bool(np.median(anatomy.depth_mm.array[box][part]) >= setting("growth_plate", "least_depth"))
