@@ -99,6 +99,21 @@ def test_a_part_no_brighter_than_muscle_needs_a_model_that_is_sure() -> None:
     assert counted(knee.detect(exam, searched(exam, LARGE)))[LARGE].mean() > 0.8, "faint edema"
 
 
+@pytest.mark.parametrize(
+    ("over_muscle", "sure", "kept"),
+    [(0.8, 0.7, False), (0.8, 0.9, True), (1.1, 0.7, True), (1.1, 0.4, False), (1.5, 0.1, True)],
+)
+def test_the_darker_a_part_the_surer_the_model_must_be(over_muscle: float, sure: float, kept: bool) -> None:
+    exam = phantom.exam(lesion=False)
+    reference = knee.detect(exam, searched(exam, SEEN)).reference
+    assert reference is not None and reference.muscle is not None
+    bright = np.zeros(exam.image.shape, dtype=bool)
+    bright[LARGE] = True
+    image = exam.image.with_array(np.full(bright.shape, over_muscle * reference.muscle, dtype=np.float32))
+    chance = np.full(bright.shape, sure, dtype=np.float32)
+    assert knee.unlikely(bright, image, chance, np.zeros_like(bright), reference).any() != kept
+
+
 def test_a_lesion_at_the_cortex_is_followed_into_the_rim_that_was_not_searched() -> None:
     touching = np.s_[16:30, 12:26, 4:8]  # begins at the femur's first voxel
     exam = with_lesion(touching, phantom.EDEMA[0])
