@@ -23,7 +23,7 @@ from marrowscope.volume import Volume
 @pytest.fixture(scope="module")
 def noisy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Exam, Volume]:
     """A simulated knee whose STIR has a signal of twice its noise, and its true bones."""
-    options = sim.KneeOptions(fluid="stir", field_t=1.5, noise=0.3, lesions=(), voxel_mm=1.0)
+    options = sim.KneeOptions(fluid="stir", field_t=1.5, noise=0.25, lesions=(), voxel_mm=1.0)
     study, folder = sim.knee(11, options), tmp_path_factory.mktemp("noisy")
     sim.write_dicom(study, folder)
     exam = prepare_exam(read_study(folder), "knee", None, silent)
