@@ -74,7 +74,7 @@ def _objects(
     second = series("1.2.3.10", Role.T1, SequenceClass.T1, grid.with_array(t1), "T1")
     study = Study("nifti", (first, second), (Refusal("series 9", "localizer", "three orientations in one series"),))
     study = replace(study, study_date="2025-03-01", input_hash="ab" * 32)
-    companion = Companion(second, grid.with_array(t1), np.ones(SHAPE, dtype=bool), 1.08, 1.11, True)
+    companion = Companion(second, second.volume, grid.with_array(t1), np.ones(SHAPE, dtype=bool), 1.08, 1.11, True)
     qc = (
         QcCheck(
             "fat_suppression", Severity.WARNING, "fat is bright at the edge", "those slices are left out", slices=(0, 1)

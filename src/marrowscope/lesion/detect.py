@@ -13,11 +13,13 @@ from marrowscope.labelmap import BoolArray, LabelMap
 from marrowscope.lesion.background import drift, t1_ratio
 from marrowscope.lesion.crop import crops
 from marrowscope.lesion.double_line import DOUBLE_LINE, beside_line, inner_line
+from marrowscope.lesion.growth_plate import GROWTH_PLATE, without_plates
 from marrowscope.lesion.objects import CONNECTIVITY, Candidate, candidates, confidence, kind_of
 from marrowscope.lesion.reference import find_reference, interior_marrow, spread
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import THRESHOLD, LesionKind, LesionObject, Objects, Reference
 from marrowscope.measurement import QcCheck, Severity
+from marrowscope.study.qc.extent import maybe_growing
 from marrowscope.volume import AnyArray, Volume
 
 FLUID_PERCENTILE = 99.5
@@ -68,7 +70,9 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Obj
     relative = ((smooth - cutoff.reference) / cutoff.scale).astype(np.float32)
     searched = anatomy.bones.mask() & ~exam.unusable & ~anatomy.uncertain
     bright = _without_fat(_grown(relative, searched, cutoff.value, exam.image.spacing), relative, t1)
-    line = np.zeros_like(bright)
+    plates, line = np.zeros_like(bright), np.zeros_like(bright)
+    if maybe_growing(exam.study.patient):
+        bright, plates = without_plates(bright, anatomy)
     if t1 is not None:
         line = inner_line(bright, relative, t1, np.where(searched, anatomy.bones.volume.array, 0))
     kept = _kept(exam, anatomy, bright & ~line, reference, narrow and _Narrow(narrow, relative, searched))
@@ -76,6 +80,7 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Obj
     kept = [(c, kind) for c, kind in kept if not _fat(c, t1, cutoff, near_failure)]
     lesions, objects = _objects(exam, kept, cutoff)
     out = {"rim": anatomy.uncertain & (relative > cutoff.value), "vessel": _of_kind(kept, None, bright.shape)}
+    out[GROWTH_PLATE] = plates & ~out["rim"] & ~out["vessel"]
     check = QcCheck("reference_marrow", Severity.OK if reference.trusted else Severity.WARNING, reference.reason)
     return Objects(
         original,
@@ -87,7 +92,7 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Obj
         cutoff.high,
         lesions,
         beside_line(objects, lesions, line),
-        LabelMap.from_masks(exam.image, {**out, DOUBLE_LINE: line & ~out["rim"] & ~out["vessel"]}),
+        LabelMap.from_masks(exam.image, {**out, DOUBLE_LINE: line & ~out["rim"] & ~out["vessel"] & ~plates}),
         THRESHOLD,
         (check,),
     )

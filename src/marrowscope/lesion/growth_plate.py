@@ -7,12 +7,29 @@ from scipy import ndimage
 
 from marrowscope.anatomy.types import Anatomy
 from marrowscope.labelmap import BoolArray, box_around
-from marrowscope.lesion.objects import CONNECTIVITY
+from marrowscope.lesion.objects import CONNECTIVITY, within_reach
 from marrowscope.lesion.settings import setting
 from marrowscope.volume import Volume
 
 GROWTH_PLATE = "growth_plate"
 """Name under which detection keeps the sheets it left out."""
+
+
+def without_plates(bright: BoolArray, anatomy: Anatomy) -> tuple[BoolArray, BoolArray]:
+    """Bright marrow without the growth plates in it, their blur and what bends out of them; and the plates.
+
+    Args:
+        bright: marrow brighter than normal. anatomy: as for :func:`growth_plates`.
+    """
+    plates, spacing = growth_plates(bright, anatomy), anatomy.bones.volume.spacing
+    if not plates.any():
+        return bright, plates
+    rest = bright & ~within_reach(plates, spacing, setting("growth_plate", "beside"))
+    near = within_reach(plates, spacing, setting("growth_plate", "near"))
+    parts, count = ndimage.label(rest, CONNECTIVITY)
+    shares = np.asarray(ndimage.mean(near, parts, np.arange(1, count + 1)))
+    part_of_plate = np.append(False, shares >= setting("growth_plate", "near_share"))
+    return np.asarray(rest & ~part_of_plate[parts]), plates
 
 
 def growth_plates(bright: BoolArray, anatomy: Anatomy) -> BoolArray:
@@ -90,7 +107,8 @@ def _crosses(part: BoolArray, bone: BoolArray, along: int) -> bool:
 
 
 def _away(part: BoolArray, box: tuple[slice, ...], anatomy: Anatomy) -> bool:
-    """Whether the part lies away from the joint surface; so does any part where depth is not known."""
+    """Whether the part lies away from the joint surface; so does any part where depth is not known (0: the fibula)."""
     if anatomy.depth_mm is None:
         return True
-    return bool(np.median(anatomy.depth_mm.array[box][part]) >= setting("growth_plate", "least_depth"))
+    depth = anatomy.depth_mm.array[box][part]
+    return not depth.any() or bool(np.median(depth) >= setting("growth_plate", "least_depth"))

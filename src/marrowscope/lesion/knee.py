@@ -18,11 +18,9 @@ from marrowscope.anatomy.knee_model import EDEMA, MODEL, OUTLINES
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.labelmap import BoolArray, LabelMap, box_around
 from marrowscope.lesion import detect as threshold
-from marrowscope.lesion.growth_plate import GROWTH_PLATE, growth_plates
-from marrowscope.lesion.objects import CONNECTIVITY, candidates
+from marrowscope.lesion.objects import CONNECTIVITY, candidates, within_reach
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import LesionKind, LesionObject, Objects, Reference
-from marrowscope.study.qc.extent import maybe_growing
 from marrowscope.volume import AnyArray, Volume
 
 SMALL_BONES = ("patella", "fibula")
@@ -35,21 +33,14 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
     if chance is None:
         return threshold.detect(exam, anatomy)
 
-    sheets, growing = np.zeros(exam.image.shape, dtype=bool), maybe_growing(exam.study.patient)
-
     def believed(bright: BoolArray, evidence: AnyArray, image: Volume, reference: Reference) -> BoolArray:
         inner = deep(anatomy)
-        if growing:
-            sheets[:] = growth_plates(bright, anatomy)
-            bright = bright & ~within_reach(sheets, image.spacing, setting("growth_plate", "beside"))
         sure = bright & inner & (chance.array > 0)  # nothing is carried to slices where the model doubts the bone
         thick = plain(sure, evidence, anatomy.bones.volume)
         found = seeds(exam, anatomy, inner, evidence, chance.array, reference.median)
         found |= large(thick, image, reference.muscle)
         near = reach(carried(found, thick, exam.image.spacing), exam.image.spacing)
-        out = unlikely(bright & near, image, chance.array, grazed(anatomy), reference)
-        out |= mostly(bright & near, within_reach(sheets, image.spacing, setting("growth_plate", "near")))
-        return near & bright & ~out
+        return near & ~unlikely(bright & near, image, chance.array, grazed(anatomy), reference)
 
     rules = threshold.detect(exam, anatomy, believed)
     if rules.reference is None:
@@ -65,7 +56,6 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
         rules,
         lesions=LabelMap(exam.image.with_array(array), rules.lesions.names),
         objects=tuple(objects),
-        kept_out=rules.kept_out if not sheets.any() else _with_plates(rules.kept_out, sheets),
         method=f"{rules.method}, where the {MODEL} model sees edema or much marrow is plainly bright",
     )
 
@@ -135,32 +125,9 @@ def unlikely(bright: BoolArray, image: Volume, chance: AnyArray, grazing: BoolAr
     return found
 
 
-def mostly(bright: BoolArray, zone: BoolArray) -> BoolArray:
-    """Objects of ``bright`` of which most lies in the zone."""
-    labels, count = ndimage.label(bright, CONNECTIVITY)
-    if not count or not zone.any():
-        return np.zeros(bright.shape, dtype=bool)
-    shares = np.asarray(ndimage.mean(zone, labels, np.arange(1, count + 1)))
-    return np.asarray(np.append(False, shares >= setting("growth_plate", "near_share"))[labels])
-
-
-def _with_plates(kept_out: LabelMap, sheets: BoolArray) -> LabelMap:
-    masks = {code: kept_out.mask(code) for code in kept_out.codes}
-    return LabelMap.from_masks(kept_out.volume, {**masks, GROWTH_PLATE: sheets & ~kept_out.mask()})
-
-
 def reach(found: BoolArray, spacing: tuple[float, float, float]) -> BoolArray:
     """Everything within the reach of a seed; nothing where there is none."""
     return within_reach(found, spacing, setting("knee", "reach_mm"))
-
-
-def within_reach(found: BoolArray, spacing: tuple[float, float, float], far: float) -> BoolArray:
-    """Everything within ``far`` mm of a mask; nothing where there is none."""
-    near = np.zeros(found.shape, dtype=bool)
-    if found.any():
-        box = box_around(found, int(np.ceil(far / min(spacing))))
-        near[box] = ndimage.distance_transform_edt(~found[box], sampling=spacing) <= far
-    return near
 
 
 def carried(found: BoolArray, thick: BoolArray, spacing: tuple[float, float, float]) -> BoolArray:

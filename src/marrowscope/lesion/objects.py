@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from marrowscope.labelmap import BoolArray
+from marrowscope.labelmap import BoolArray, box_around
 from marrowscope.lesion.crop import Crop, crops
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import LesionKind
@@ -72,6 +72,15 @@ def _sharpness(mask: BoolArray, array: AnyArray, reference: float, plateau: floa
     if not shell.any() or plateau <= reference:
         return 0.0
     return float((np.median(array[edge]) - np.median(array[shell])) / (plateau - reference))
+
+
+def within_reach(found: BoolArray, spacing: tuple[float, float, float], far: float) -> BoolArray:
+    """Everything within ``far`` mm of a mask; nothing where there is none."""
+    near = np.zeros(found.shape, dtype=bool)
+    if found.any():
+        box = box_around(found, int(np.ceil(far / min(spacing))))
+        near[box] = ndimage.distance_transform_edt(~found[box], sampling=spacing) <= far
+    return near
 
 
 def kind_of(candidate: Candidate, reference: float, fluid: float | None) -> LesionKind | None:
