@@ -54,10 +54,10 @@ def test_t1_in_another_plane_shows_the_bones_that_a_noisy_series_hides(noisy: tu
 
 def test_a_series_that_shows_the_knee_elsewhere_is_not_listened_to(noisy: tuple[Exam, Volume]) -> None:
     exam, _ = noisy
-    checks = [c for c in knee.segment(moved(exam, 60.0)).qc if c.code == "registration"]
+    checks = [c for c in knee.segment(moved(exam, 60.0)).qc if c.code == "t1_elsewhere"]
     assert [c.severity for c in checks] == [Severity.WARNING]
     assert "t1" in checks[0].message and "elsewhere" in checks[0].message
-    assert not [c for c in knee.segment(exam).qc if c.code == "registration"]
+    assert not [c for c in knee.segment(exam).qc if c.code == "t1_elsewhere"]
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -69,7 +69,7 @@ def test_what_two_series_say_together_is_a_probability_and_nothing_changes_where
     both = combined(own, word, there)
     if both is None:  # so far apart by chance
         seen = [(p[0] < HALF) & there for p in (own, np.exp(word))]
-        assert 2 * (seen[0] & seen[1]).sum() < 0.61 * (seen[0].sum() + seen[1].sum())
+        assert 2 * (seen[0] & seen[1]).sum() < 0.86 * (seen[0].sum() + seen[1].sum())
         return
     np.testing.assert_allclose(both.sum(axis=0), 1, atol=1e-5)
     np.testing.assert_array_equal(both[:, ~there], own[:, ~there])

@@ -12,7 +12,7 @@ from marrowscope.anatomy import given
 from marrowscope.anatomy.knee_model import BONES, EDEMA, OUTLINES, Chances, look
 from marrowscope.anatomy.knee_regions import subregions
 from marrowscope.anatomy.knee_side import lateral_direction
-from marrowscope.anatomy.types import Anatomy, Companion, Exam
+from marrowscope.anatomy.types import Anatomy, Companion, Exam, elsewhere_code
 from marrowscope.errors import GeometryError
 from marrowscope.labelmap import BoolArray, LabelMap, box_around
 from marrowscope.measurement import Measurement, QcCheck, Severity
@@ -242,10 +242,10 @@ def elsewhere(others: Sequence[Companion], heard: Sequence[bool]) -> tuple[QcChe
     """A warning for each companion whose bones lie elsewhere than on the fluid series."""
     return tuple(
         QcCheck(
-            "registration",
+            elsewhere_code(other.series.role),
             Severity.WARNING,
             f"bones on {other.series.role.value} lie elsewhere than on the fluid series, or are not seen there",
-            "what is measured on that series is not to be trusted; the bones follow from the fluid series alone",
+            "nothing is measured on that series; the bones follow from the fluid series alone",
         )
         for other, listened in zip(others, heard, strict=True)
         if not listened

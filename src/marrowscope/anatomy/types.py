@@ -84,6 +84,15 @@ class Anatomy:
     source: str = ""
     extras: Mapping[str, Volume] = field(default_factory=dict)
 
+    def misplaced(self, role: Role) -> bool:
+        """Whether the segmenter saw the bones elsewhere on that companion: it is not to be read voxel by voxel."""
+        return any(check.code == elsewhere_code(role) for check in self.qc)
+
+
+def elsewhere_code(role: Role) -> str:
+    """Code of the check that says so."""
+    return f"{role.value}_elsewhere"
+
 
 class Segmenter(Protocol):
     """Finds the bones of one site. Abstains with a QcCheck of severity REFUSE, never by guessing."""

@@ -19,6 +19,7 @@ from marrowscope.lesion.reference import find_reference, interior_marrow, spread
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import THRESHOLD, LesionKind, LesionObject, Objects, Reference
 from marrowscope.measurement import QcCheck, Severity
+from marrowscope.study import Role
 from marrowscope.study.qc.extent import maybe_growing
 from marrowscope.volume import AnyArray, Volume
 
@@ -62,6 +63,8 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Obj
     fatty = marrow if t1 is None else t1.array >= setting("reference", "t1_share")
     level = exam.image.array - drift(exam, anatomy, marrow, fatty).array
     exam = replace(exam, image=exam.image.with_array(level))
+    if anatomy.misplaced(Role.T1):
+        t1 = None  # as a rough guide to where fat is it served; no object is judged by it
     reference = find_reference(exam, anatomy, marrow)
     if reference is None:
         return _nothing(original, anatomy, "too little usable marrow for a reference")

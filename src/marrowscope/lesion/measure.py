@@ -178,6 +178,8 @@ def _t1_over(code: str, context: Context, mask: Crop, unit: float | None, why: s
     t1 = context.objects.exam.companion(Role.T1)
     if t1 is None or not mask.values(t1.covered).any():
         return Measurement.not_assessable(code, "1", "no usable T1 series covers the lesion")
+    if context.objects.anatomy.misplaced(Role.T1):
+        return Measurement.not_assessable(code, "1", "T1 shows the bones elsewhere than the fluid series does")
     if not unit:
         return Measurement.not_assessable(code, "1", why)
     return Measurement.of(code, float(np.median(mask.values(t1.volume.array)[mask.values(t1.covered)])) / unit, "1")
