@@ -111,7 +111,13 @@ def test_the_darker_a_part_the_surer_the_model_must_be(over_muscle: float, sure:
     bright[LARGE] = True
     image = exam.image.with_array(np.full(bright.shape, over_muscle * reference.muscle, dtype=np.float32))
     chance = np.full(bright.shape, sure, dtype=np.float32)
-    assert knee.unlikely(bright, image, chance, np.zeros_like(bright), reference).any() != kept
+
+    def thrown_out(te_ms: float | None) -> bool:
+        return bool(knee.unlikely(bright, image, chance, np.zeros_like(bright), reference, te_ms).any())
+
+    assert thrown_out(40.0) != kept
+    for te_ms in (10.0, None):  # at a short echo time edema is no brighter than muscle
+        assert thrown_out(te_ms) == (sure < 0.5 and over_muscle < 1.2)
 
 
 def test_a_lesion_at_the_cortex_is_followed_into_the_rim_that_was_not_searched() -> None:

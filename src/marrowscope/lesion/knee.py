@@ -40,7 +40,8 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
         found = seeds(exam, anatomy, inner, evidence, chance.array, reference.median)
         found |= large(thick, image, reference.muscle)
         near = reach(carried(found, thick, exam.image.spacing), exam.image.spacing)
-        return near & ~unlikely(bright & near, image, chance.array, grazed(anatomy), reference)
+        te_ms = exam.fluid.sequence.te_ms
+        return near & ~unlikely(bright & near, image, chance.array, grazed(anatomy), reference, te_ms)
 
     rules = threshold.detect(exam, anatomy, believed)
     if rules.reference is None:
@@ -99,7 +100,14 @@ def large(thick: BoolArray, image: Volume, muscle: float | None) -> BoolArray:
     return np.asarray(kept[parts])
 
 
-def unlikely(bright: BoolArray, image: Volume, chance: AnyArray, grazing: BoolArray, reference: Reference) -> BoolArray:
+def unlikely(
+    bright: BoolArray,
+    image: Volume,
+    chance: AnyArray,
+    grazing: BoolArray,
+    reference: Reference,
+    te_ms: float | None = None,
+) -> BoolArray:
     """Objects of ``bright`` that are no edema by the model's word or by their place.
 
     Those that lie almost whole on slices where it doubts the bone (joint fluid taken for bone), those hardly brighter
@@ -109,11 +117,13 @@ def unlikely(bright: BoolArray, image: Volume, chance: AnyArray, grazing: BoolAr
 
     Args:
         bright: what may be edema. image: level brightness. chance: the model's. grazing: :func:`grazed`.
-        reference: normal marrow and muscle.
+        reference: normal marrow and muscle. te_ms: echo time, if known; at a short one edema is no brighter than muscle.
     """
     found = np.zeros(bright.shape, dtype=bool)
     muscle = reference.muscle or 0.0
     dim, dark = (setting("knee", name) * muscle for name in ("over_muscle", "under_muscle"))
+    if te_ms is None or te_ms < setting("knee", "under_muscle", "from_te_ms"):
+        dark = 0.0
     for candidate in candidates(bright, image, reference.median, found):
         chances = candidate.crop.values(chance)
         least = setting("knee", "sure_though_dark" if candidate.plateau < dark else "sure_though_dim")
