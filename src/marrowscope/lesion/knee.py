@@ -117,7 +117,7 @@ def unlikely(
 
     Args:
         bright: what may be edema. image: level brightness. chance: the model's. grazing: :func:`grazed`.
-        reference: normal marrow and muscle. te_ms: echo time, if known; at a short one edema is no brighter than muscle.
+        reference: normal marrow and muscle. te_ms: echo time, if known; early, edema is no brighter than muscle.
     """
     found = np.zeros(bright.shape, dtype=bool)
     muscle = reference.muscle or 0.0
