@@ -125,7 +125,7 @@ def test_suppression_of_a_limb_is_judged_by_its_marrow(fat: float, severity: Sev
         (100.0, 30.0, Severity.WARNING),
         (100.0, 70.0, Severity.OK),
         (130.0, 100.0, Severity.OK),
-        (160.0, 100.0, Severity.WARNING),
+        (135.0, 60.0, Severity.WARNING),
         (200.0, 100.0, Severity.REFUSE),
     ],
 )
