@@ -76,7 +76,7 @@ def cases(first_seed: int, with_lesions: int = 34, free: int = 20, faulty: int =
     made = []
     for i, kind in enumerate(kinds):
         rng = np.random.default_rng(first_seed + i)
-        lesions = "none" if kind == "free" else _lesions(rng, i)
+        lesions = "none" if kind == "free" else lesions_for(rng, i)
         field, noise = FIELDS[i % 2], NOISE[(i // 2) % 3]
         fluid = "pd_fs" if kind in FAULTS else FLUIDS[(i // 6) % len(FLUIDS)]
         made.append(Case(f"{i:03d}_{kind}", first_seed + i, kind, field, noise, fluid, lesions))
@@ -86,7 +86,7 @@ def cases(first_seed: int, with_lesions: int = 34, free: int = 20, faulty: int =
     return tuple(sorted(made, key=lambda c: (place[c.name], c.name)))
 
 
-def _lesions(rng: np.random.Generator, i: int) -> str:
+def lesions_for(rng: np.random.Generator, i: int) -> str:
     """One or two lesions in different sites; volumes log-uniform, every third study forced above 1 cm3."""
     sites = rng.permutation(sorted(SITES))[: 1 + int(rng.random() < 0.4)]
     parts = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -216,13 +217,19 @@ def random_lesions(rng: Generator) -> tuple[LesionRequest, ...]:
     )
 
 
-def knee(seed: int, options: KneeOptions | None = None, table: TissueTable | None = None) -> SimulatedStudy:
+def knee(
+    seed: int,
+    options: KneeOptions | None = None,
+    table: TissueTable | None = None,
+    changed: Callable[[SeriesProtocol], SeriesProtocol] = lambda protocol: protocol,
+) -> SimulatedStudy:
     """Simulate one knee examination.
 
     Args:
         seed: the same seed and options give the same bytes.
         options: what is fixed; the seed draws the rest.
         table: tissue properties; None = the built-in table at the field, edema a little different in every person.
+        changed: what becomes of each series' protocol: other times, slices or pixels; as it is by default.
 
     Returns:
         The whole examination with its truth.
@@ -247,7 +254,7 @@ def knee(seed: int, options: KneeOptions | None = None, table: TissueTable | Non
     anatomy = replace(anatomy, tissues=anatomy.tissues.with_layers(*layers))
     truth = Truth(_bone_labels(anatomy), anatomy.tissues.grid.with_array(lesions), listed, options.faults, mimics)
     implants = tuple(_implant(anatomy, screw) for screw in hardware)
-    series = _scan(anatomy, table, options, implants, scan_rng)
+    series = _scan(anatomy, table, options, implants, scan_rng, changed)
     return SimulatedStudy(seed, options.field_t, person, series, truth, options.visit)
 
 
@@ -275,14 +282,19 @@ def _bone_labels(anatomy: Anatomy) -> Volume:
 
 
 def _scan(
-    anatomy: Anatomy, table: TissueTable, options: KneeOptions, implants: tuple[Implant, ...], rng: Generator
+    anatomy: Anatomy,
+    table: TissueTable,
+    options: KneeOptions,
+    implants: tuple[Implant, ...],
+    rng: Generator,
+    changed: Callable[[SeriesProtocol], SeriesProtocol],
 ) -> tuple[SimulatedSeries, ...]:
     """Run every series of the study, each with its own share of the chance."""
     names = options.series
     plan = _replanned(rng) if options.visit > 1 else (np.zeros(3), np.eye(3))
     series: list[SimulatedSeries] = []
     for name, stream in zip(names, rng.spawn(len(names)), strict=True):
-        protocol = load_protocol(name, options.field_t)
+        protocol = changed(load_protocol(name, options.field_t))
         grid = _planned(protocol, anatomy, options, plan)
         dixon = protocol.sequence.suppression is Suppression.DIXON
         for image in tuple(Image)[1:] if dixon else (Image.SUM,):
