@@ -27,6 +27,7 @@ from marrowscope.lesion.measure import (
     lesion_measurements,
     total_measurements,
 )
+from marrowscope.lesion.objects import opened
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import LesionKind, Objects, Verdict
 from marrowscope.measurement import QcCheck, Severity, Status
@@ -242,7 +243,7 @@ def test_of_learned_lesions_only_the_sums_interval_is_widened(objects: Objects) 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([[3, 5, 1], [1, 3, 3], [7, 7, 1]]))
 def test_opening_an_axis_at_a_time_is_the_opening(seed: int, size: list[int]) -> None:
     mask = np.random.default_rng(seed).random((20, 18, 6)) < 0.9
-    np.testing.assert_array_equal(knee.opened(mask, size), ndimage.binary_opening(mask, np.ones(size, dtype=bool)))
+    np.testing.assert_array_equal(opened(mask, size), ndimage.binary_opening(mask, np.ones(size, dtype=bool)))
 
 
 def test_a_large_effusion_does_not_drown_the_tissue() -> None:

@@ -7,9 +7,9 @@ from scipy import ndimage
 
 from marrowscope.anatomy.types import Anatomy
 from marrowscope.labelmap import BoolArray, box_around
-from marrowscope.lesion.objects import CONNECTIVITY, within_reach
+from marrowscope.lesion.objects import CONNECTIVITY, opened_in_slices, within_reach
 from marrowscope.lesion.settings import setting
-from marrowscope.volume import Volume
+from marrowscope.study.qc.physis import long_axis
 
 GROWTH_PLATE = "growth_plate"
 """Name under which detection keeps the sheets it left out."""
@@ -41,10 +41,10 @@ def growth_plates(bright: BoolArray, anatomy: Anatomy) -> BoolArray:
         bright: marrow brighter than normal. anatomy: its bones and, where known, the depth from the joint.
     """
     grid, found = anatomy.bones.volume, np.zeros(bright.shape, dtype=bool)
-    along = _along_limb(grid)
+    along = long_axis(grid)
     if along is None or not bright.any():
         return found
-    thin = bright & ~_thick(bright, grid)
+    thin = bright & ~opened_in_slices(bright, grid, setting("growth_plate", "most_thickness"))
     for code in anatomy.bones.codes:
         bone = anatomy.bones.mask(code)
         if not bone.any():
@@ -58,21 +58,6 @@ def growth_plates(bright: BoolArray, anatomy: Anatomy) -> BoolArray:
     return found
 
 
-def _along_limb(grid: Volume) -> int | None:
-    """The in-plane axis along the patient's long axis, if the slices run along it."""
-    cosines = {a: abs(float(grid.directions[2, a])) for a in grid.in_plane_axes}
-    best = max(cosines, key=lambda a: cosines[a])
-    return best if cosines[best] >= np.cos(np.radians(45)) else None
-
-
-def _thick(bright: BoolArray, grid: Volume) -> BoolArray:
-    """What is thicker than a plate inside its slice."""
-    most = setting("growth_plate", "most_thickness")
-    size = [1 if a == grid.slice_axis else 2 * round(most / 2 / s) + 1 for a, s in enumerate(grid.spacing)]
-    inside = ndimage.minimum_filter(bright, size=size, mode="constant")
-    return np.asarray(ndimage.maximum_filter(inside, size=size, mode="constant"))
-
-
 def _flat(part: BoolArray, along: int, spacing: tuple[float, float, float]) -> BoolArray:
     """The part without what hangs on it above and below: lesions and red marrow that touch the plate.
 
@@ -82,20 +67,19 @@ def _flat(part: BoolArray, along: int, spacing: tuple[float, float, float]) -> B
     heights = np.arange(part.shape[along], dtype=float) * spacing[along]
     shape = [-1 if a == along else 1 for a in range(3)]
     level = np.full(part.any(axis=along).shape, float(np.median(heights[np.nonzero(part)[along]])))
-    kept = part
     across = [s for a, s in enumerate(spacing) if a != along]
-    for far, wide in ((None, "wide"), ("far", "wide"), ("most_bend", "narrow")):
-        if far is not None:
-            kept = part & (
-                np.abs(heights.reshape(shape) - np.expand_dims(level, along)) <= setting("growth_plate", far)
-            )
+
+    def near(far: float) -> BoolArray:
+        return np.asarray(part & (np.abs(heights.reshape(shape) - np.expand_dims(level, along)) <= far))
+
+    most = setting("growth_plate", "most_bend")
+    for far, wide in ((np.inf, "wide"), (setting("growth_plate", "far"), "wide"), (most, "narrow")):
+        kept = near(far)
         sigma = [setting("growth_plate", wide) / s for s in across]
         weight = ndimage.gaussian_filter(kept.sum(axis=along).astype(float), sigma)
         total = ndimage.gaussian_filter((kept * heights.reshape(shape)).sum(axis=along), sigma)
         level = np.where(weight > 0, total / np.maximum(weight, 1e-12), level)
-    return np.asarray(
-        part & (np.abs(heights.reshape(shape) - np.expand_dims(level, along)) <= setting("growth_plate", "most_bend"))
-    )
+    return near(most)
 
 
 def _crosses(part: BoolArray, bone: BoolArray, along: int) -> bool:

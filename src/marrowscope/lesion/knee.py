@@ -18,7 +18,7 @@ from marrowscope.anatomy.knee_model import EDEMA, MODEL, OUTLINES
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.labelmap import BoolArray, LabelMap, box_around
 from marrowscope.lesion import detect as threshold
-from marrowscope.lesion.objects import CONNECTIVITY, candidates, within_reach
+from marrowscope.lesion.objects import CONNECTIVITY, candidates, opened_in_slices, within_reach
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import LesionKind, LesionObject, Objects, Reference
 from marrowscope.volume import AnyArray, Volume
@@ -161,18 +161,7 @@ def plain(bright: BoolArray, evidence: AnyArray, grid: Volume) -> BoolArray:
         bright: deep marrow over the threshold. evidence: brightness over reference. grid: of them.
     """
     much = bright & (ndimage.uniform_filter(evidence, size=3) >= setting("knee", "plain_contrast"))
-    half = setting("knee", "plain_thickness") / 2
-    return opened(much, [1 if a == grid.slice_axis else 2 * round(half / s) + 1 for a, s in enumerate(grid.spacing)])
-
-
-def opened(mask: BoolArray, size: list[int]) -> BoolArray:
-    """The mask opened by a box of ``size`` voxels: as ``binary_opening``, an axis at a time and where it is set."""
-    out = np.zeros_like(mask)
-    if mask.any():
-        box = box_around(mask, max(size))
-        kept = ndimage.minimum_filter(mask[box], size=size, mode="constant")
-        out[box] = ndimage.maximum_filter(kept, size=size, mode="constant")
-    return out
+    return opened_in_slices(much, grid, setting("knee", "plain_thickness"))
 
 
 def to_the_plate(rules: Objects, lesion: BoolArray) -> tuple[tuple[slice, ...], BoolArray]:

@@ -83,6 +83,22 @@ def within_reach(found: BoolArray, spacing: tuple[float, float, float], far: flo
     return near
 
 
+def opened(mask: BoolArray, size: list[int]) -> BoolArray:
+    """The mask opened by a box of ``size`` voxels: as ``binary_opening``, an axis at a time and where it is set."""
+    out = np.zeros_like(mask)
+    if mask.any():
+        box = box_around(mask, max(size))
+        kept = ndimage.minimum_filter(mask[box], size=size, mode="constant")
+        out[box] = ndimage.maximum_filter(kept, size=size, mode="constant")
+    return out
+
+
+def opened_in_slices(mask: BoolArray, grid: Volume, thick_mm: float) -> BoolArray:
+    """What of a mask is about ``thick_mm`` thick and more inside its slice."""
+    size = [1 if a == grid.slice_axis else 2 * round(thick_mm / 2 / s) + 1 for a, s in enumerate(grid.spacing)]
+    return opened(mask, size)
+
+
 def kind_of(candidate: Candidate, reference: float, fluid: float | None) -> LesionKind | None:
     """Edema, cyst, or None for a vessel.
 

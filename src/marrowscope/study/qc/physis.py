@@ -43,7 +43,7 @@ class Line:
 
 def check_growth_plates(volume: Volume, slices: Slices) -> QcCheck:
     """Whether bright lines cross the bones at more heights than the joint's."""
-    axis = _long_axis(volume)
+    axis = long_axis(volume)
     if axis is None or not slices.surrounded:
         why = "slices along a limb are needed"
         value = Measurement.not_assessable("line_heights", "1", why)
@@ -60,7 +60,8 @@ def check_growth_plates(volume: Volume, slices: Slices) -> QcCheck:
     return QcCheck(_CODE, Severity.WARNING, text, meaning, value, seen)
 
 
-def _long_axis(volume: Volume) -> int | None:
+def long_axis(volume: Volume) -> int | None:
+    """The in-plane axis along the patient's long axis, or None where slices cut the limb across."""
     cosines = [abs(float(volume.directions[2, axis])) for axis in volume.in_plane_axes]
     best = int(np.argmax(cosines))
     return best if cosines[best] >= _ALONG_LIMB else None
