@@ -30,11 +30,12 @@ radius of a 10 mm void it is an eighth (Schenck, Med Phys 1996;23:815)."""
 
 @dataclass(frozen=True)
 class Void:
-    """One void: where it lies on the coarse grid, how large, how black, what surrounds it."""
+    """One void: where it lies on the coarse grid, how large, how wide at its widest, how black, what surrounds it."""
 
     slice_index: int
     place: tuple[slice, slice]
     area_mm2: float
+    width_mm: float
     level: float
     ring_fat: float
     pile_up: float
@@ -44,6 +45,7 @@ class Void:
         """Whether every sign of metal is there."""
         return (
             self.area_mm2 >= threshold(_CODE, "void_mm2")
+            and self.width_mm >= threshold(_CODE, "void_width_mm")
             and self.level <= threshold(_CODE, "void_level")
             and self.ring_fat >= threshold(_CODE, "ring_fat")
             and self.pile_up >= threshold(_CODE, "pile_up")
@@ -120,12 +122,11 @@ def voids_of(slices: Slices, k: int) -> list[Void]:
     )
     labels, _ = ndimage.label(grown(shrunk(black, 2), 2))
     relative = plane / np.maximum(level, 1e-6)
-    area = slices.step_mm[0] * slices.step_mm[1]
     found = []
     for label, place in enumerate(ndimage.find_objects(labels), start=1):
         if _touches_edge(place, plane.shape):
             continue
-        void = _void(k, labels, label, place, relative, area)
+        void = _void(k, labels, label, place, relative, slices.step_mm)
         if void.area_mm2 <= _LARGEST_MM2:
             found.append(void)
     return found
@@ -145,14 +146,24 @@ def _touches_edge(place: tuple[slice, slice], shape: tuple[int, ...]) -> bool:
     return any(part.start < 3 or part.stop > size - 3 for part, size in zip(place, shape, strict=True))
 
 
-def _void(k: int, labels: AnyArray, label: int, place: tuple[slice, slice], relative: AnyArray, area: float) -> Void:
+def _void(
+    k: int,
+    labels: AnyArray,
+    label: int,
+    place: tuple[slice, slice],
+    relative: AnyArray,
+    step_mm: tuple[float, float],
+) -> Void:
+    from scipy import ndimage
+
     rows, columns = (slice(max(0, part.start - _MARGIN), part.stop + _MARGIN) for part in place)
     mask, around = labels[rows, columns] == label, relative[rows, columns]
     ring = grown(mask, 5) & ~grown(mask, 2)
     return Void(
         k,
         place,
-        float(mask.sum() * area),
+        float(mask.sum() * step_mm[0] * step_mm[1]),
+        2 * float(ndimage.distance_transform_edt(mask, sampling=step_mm).max()),
         float(np.median(around[mask])),
         float((around[ring] > 0.6).mean()),
         float(np.percentile(around[ring], 97)),
