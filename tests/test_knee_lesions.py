@@ -17,6 +17,7 @@ from marrowscope.anatomy.knee_model import EDEMA, LARGEST_INPUT, LEAST_MEDIAN, C
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.assessment.conclusions import outcome_of
 from marrowscope.assessment.types import Outcome
+from marrowscope.labelmap import BoolArray
 from marrowscope.lesion import knee
 from marrowscope.lesion.measure import (
     PLAUSIBLE,
@@ -27,7 +28,7 @@ from marrowscope.lesion.measure import (
     lesion_measurements,
     total_measurements,
 )
-from marrowscope.lesion.objects import opened
+from marrowscope.lesion.objects import End, opened
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import LesionKind, Objects, Verdict
 from marrowscope.measurement import QcCheck, Severity, Status
@@ -64,6 +65,56 @@ def share_found(exam: Exam) -> float:
     found = counted(knee.detect(exam, searched(exam, SEEN)))
     assert not (found & ~truth).any()
     return float(found.sum() / truth.sum())
+
+
+def soft(thickness: int) -> tuple[Exam, BoolArray]:
+    """The phantom with a plate of edema whose border is soft, and the voxels that are at least half edema."""
+    plain = phantom.exam(lesion=False)
+    t1 = plain.companions[Role.T1]
+    core = np.zeros(plain.image.shape)
+    core[24 : 24 + thickness, 12:28, 4:8] = 1
+    water = ndimage.gaussian_filter(core, (2, 2, 0))
+    fluid, fat = (
+        before.array + water * (phantom.EDEMA[n] - phantom.MARROW[n])
+        for n, before in enumerate((plain.image, t1.volume))
+    )
+    companions = {**plain.companions, Role.T1: replace(t1, volume=t1.volume.with_array(fat.astype(np.float32)))}
+    return replace(plain, image=plain.image.with_array(fluid.astype(np.float32)), companions=companions), water >= 0.5
+
+
+@pytest.mark.parametrize("thickness", [14, 9])
+def test_a_soft_border_ends_half_way(thickness: int) -> None:
+    exam, truth = soft(thickness)
+    found = counted(knee.detect(exam, searched(exam, np.s_[18:46, 8:32, 3:9])))
+    assert found.sum() == pytest.approx(truth.sum(), rel=0.12)
+    assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.9
+
+
+@given(st.floats(0, 0.3), st.lists(st.floats(0.8, 1.2), min_size=60, max_size=200))
+def test_a_plateau_heeds_neither_noise_nor_a_few_voxels_of_fluid(noise: float, edema: list[float]) -> None:
+    values = np.array(edema)
+    end = End("lesion", noise)
+    assert end.plateau(values) <= values.max() - noise
+    with_fluid = np.append(values, np.full(len(values) // 20, 6.0))
+    assert End("lesion").plateau(with_fluid) <= 1.55 * 1.2 + 1e-9
+    assert End("bright_part").plateau(values) <= values.max()
+
+
+@pytest.mark.parametrize(
+    ("t1_left", "sure", "kept"), [(0.8, 0.45, True), (0.89, 0.45, False), (0.89, 0.9, True), (0.95, 0.9, False)]
+)
+def test_what_keeps_its_fat_on_t1_needs_a_model_that_is_sure(t1_left: float, sure: float, kept: bool) -> None:
+    place = np.s_[24:36, 14:26, 4:8]
+    plain = with_lesion(place, 2.2 * phantom.MARROW[0])
+    t1 = plain.companions[Role.T1]
+    fat = t1.volume.array.copy()
+    fat[place] = t1_left * phantom.MARROW[1]
+    exam = replace(plain, companions={**plain.companions, Role.T1: replace(t1, volume=t1.volume.with_array(fat))})
+    anatomy = searched(exam, np.s_[26:30, 18:22, 5:7])
+    chance = anatomy.extras[EDEMA].array.copy()
+    chance[place] = np.maximum(chance[place], sure)
+    anatomy = replace(anatomy, extras={**anatomy.extras, EDEMA: exam.image.with_array(chance)})
+    assert counted(knee.detect(exam, anatomy))[place].any() == kept
 
 
 def test_a_plain_lesion_counts_whole_though_the_model_marks_a_corner_of_it() -> None:

@@ -12,9 +12,16 @@ from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.labelmap import BoolArray, LabelMap
 from marrowscope.lesion.background import drift, t1_ratio
 from marrowscope.lesion.crop import crops
-from marrowscope.lesion.double_line import DOUBLE_LINE, beside_line, inner_line
+from marrowscope.lesion.double_line import DOUBLE_LINE, beside_line, inner_line, near_line
 from marrowscope.lesion.growth_plate import GROWTH_PLATE, without_plates
-from marrowscope.lesion.objects import CONNECTIVITY, Candidate, candidates, confidence, kind_of
+from marrowscope.lesion.objects import (
+    CONNECTIVITY,
+    Candidate,
+    End,
+    candidates,
+    confidence,
+    kind_of,
+)
 from marrowscope.lesion.reference import find_reference, interior_marrow, spread
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import THRESHOLD, LesionKind, LesionObject, Objects, Reference
@@ -49,12 +56,13 @@ Narrowing = Callable[[BoolArray, AnyArray, Volume, Reference], BoolArray]
 adds to the threshold."""
 
 
-def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Objects:
+def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None, chance: AnyArray | None = None) -> Objects:
     """Objects brighter than normal marrow by more than its noise and the class's minimum contrast.
 
     Args:
         exam, anatomy: what is searched. narrow: where edema is believed; everywhere by default. It is asked before
             objects are judged: a lesion in bright red marrow is not thrown out together with it.
+        chance: a model's probability of edema on the exam's grid, if one looked.
 
     Abstains (no objects, a REFUSE check) when there is no marrow to search or no reference in it.
     """
@@ -69,7 +77,8 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Obj
     if reference is None:
         return _nothing(original, anatomy, "too little usable marrow for a reference")
     smooth = smoothed(exam.image)
-    cutoff = _cutoff(exam, reference, spread(smooth[reference.mask.mask()]))
+    noise_sd = spread(smooth[reference.mask.mask()])
+    cutoff = _cutoff(exam, reference, noise_sd)
     relative = ((smooth - cutoff.reference) / cutoff.scale).astype(np.float32)
     searched = anatomy.bones.mask() & ~exam.unusable & ~anatomy.uncertain
     bright = _without_fat(_grown(relative, searched, cutoff.value, exam.image.spacing), relative, t1)
@@ -78,9 +87,12 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Obj
         bright, plates = without_plates(bright, anatomy)
     if t1 is not None:
         line = inner_line(bright, relative, t1, np.where(searched, anatomy.bones.volume.array, 0))
-    kept = _kept(exam, anatomy, bright & ~line, reference, narrow and _Narrow(narrow, relative, searched))
+    narrowed = narrow and _Narrow(
+        narrow, relative, searched, near_line(line, exam.image.spacing), noise_sd / cutoff.scale
+    )
+    kept = _kept(exam, anatomy, bright & ~line, reference, narrowed)
     near_failure = ndimage.binary_dilation(exam.unusable) if exam.unusable.any() else exam.unusable
-    kept = [(c, kind) for c, kind in kept if not _fat(c, t1, cutoff, near_failure)]
+    kept = [(c, kind) for c, kind in kept if not _fat(c, t1, cutoff, near_failure, chance)]
     lesions, objects = _objects(exam, kept, cutoff)
     out = {"rim": anatomy.uncertain & (relative > cutoff.value), "vessel": _of_kind(kept, None, bright.shape)}
     out[GROWTH_PLATE] = plates & ~out["rim"] & ~out["vessel"]
@@ -103,11 +115,13 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None) -> Obj
 
 @dataclass(frozen=True, eq=False)
 class _Narrow:
-    """What narrows the search, and what it is asked about."""
+    """What narrows the search, and what it is asked about; ``noise`` is of ``relative``."""
 
     rule: Narrowing
     relative: AnyArray
     searched: BoolArray
+    near_line: BoolArray
+    noise: float
 
 
 def _kept(
@@ -121,8 +135,7 @@ def _kept(
     believed = narrow.rule(bright, narrow.relative, exam.image, reference) & _of_kind(
         kept, LesionKind.EDEMA, bright.shape
     )
-    # What was cut out of a larger bright part has a plateau of its own, and so an edge of its own.
-    believed = _grown(narrow.relative, believed, 0.0, exam.image.spacing, narrow.searched)
+    believed = _ended(believed, narrow, exam.image.spacing)
     parts = candidates(believed, exam.image, level, anatomy.uncertain)
     return [*((c, LesionKind.EDEMA) for c in parts), *((c, k) for c, k in kept if k is not LesionKind.EDEMA)]
 
@@ -138,12 +151,19 @@ def _of_kind(
     return mask
 
 
-def _fat(candidate: Candidate, t1: Volume | None, cutoff: Cutoff, near_failure: BoolArray) -> bool:
+def _fat(
+    candidate: Candidate, t1: Volume | None, cutoff: Cutoff, near_failure: BoolArray, chance: AnyArray | None
+) -> bool:
     """Whether an object is fat that was not suppressed: only a little brighter, and no darker on T1 than marrow.
 
-    Beside a part left out for failed suppression (``near_failure``) fat may be as bright as it likes.
+    Beside a part left out for failed suppression (``near_failure``) fat may be as bright as it likes. What a model
+    (``chance``) is not sure of must be darker on T1: it may be red marrow.
     """
-    if t1 is None or float(np.median(candidate.crop.values(t1.array))) < setting("threshold", "t1_kept"):
+    if t1 is None:
+        return False
+    unsure = chance is not None and float(candidate.crop.values(chance).mean()) < setting("threshold", "unsure")
+    limit = setting("threshold", "t1_kept_unsure" if unsure else "t1_kept")
+    if float(np.median(candidate.crop.values(t1.array))) < limit:
         return False
     if candidate.crop.values(near_failure).any():
         return True
@@ -178,44 +198,55 @@ def _class(exam: Exam) -> str:
     return name if name in {"stir", "t2_fs", "dixon_water", "pd_fs"} else "unknown"
 
 
-def _grown(
-    relative: AnyArray,
-    bright: BoolArray,
-    cutoff: float,
-    spacing: tuple[float, float, float],
-    searched: BoolArray | None = None,
-) -> BoolArray:
-    """Objects with a core above the seed level, each ended part of the way from the marrow around to its plateau.
+def _grown(relative: AnyArray, bright: BoolArray, cutoff: float, spacing: tuple[float, float, float]) -> BoolArray:
+    """Bright parts with a core above the seed level, each ended part of the way from the marrow around to its plateau.
 
     Args:
-        relative: brightness over reference. bright: where objects may be. cutoff: least brightness of theirs.
-        spacing: in mm. searched: where the marrow around them is looked for; ``bright`` by default.
+        relative: brightness over reference. bright: where they may be. cutoff: their least brightness. spacing: in mm.
     """
-    searched = bright if searched is None else searched
     labels, _ = ndimage.label(bright & (relative >= cutoff), structure=CONNECTIVITY)
     kept = np.zeros_like(bright)
     smooth = ndimage.uniform_filter(relative, size=3)
-    margin = int(np.ceil(setting("threshold", "around_to_mm") / min(spacing)))
-    for crop in crops(labels, margin).values():
+    for crop in crops(labels, _margin(spacing)).values():
         if crop.values(smooth).max() < setting("threshold", "seed_factor") * cutoff:
             continue
-        values = relative[crop.box]
-        kept[crop.box] |= crop.mask & (values >= _edge(values, crop.mask, searched[crop.box], cutoff, spacing))
+        values, end = relative[crop.box], End("bright_part")
+        kept[crop.box] |= crop.mask & (values >= _edge(values, crop.mask, bright[crop.box], cutoff, spacing, end))
     return kept
 
 
+def _ended(believed: BoolArray, narrow: _Narrow, spacing: tuple[float, float, float]) -> BoolArray:
+    """Lesions, each ended by its own plateau: it may have been cut out of a larger bright part."""
+    labels, _ = ndimage.label(believed & (narrow.relative > 0), structure=CONNECTIVITY)
+    kept = np.zeros_like(believed)
+    for crop in crops(labels, _margin(spacing)).values():
+        values, box = narrow.relative[crop.box], crop.box
+        end = End("necrosis" if crop.values(narrow.near_line).any() else "lesion", narrow.noise)
+        kept[box] |= crop.mask & (values >= _edge(values, crop.mask, narrow.searched[box], 0.0, spacing, end))
+    return kept
+
+
+def _margin(spacing: tuple[float, float, float]) -> int:
+    return int(np.ceil(setting("threshold", "around_to_mm") / min(spacing)))
+
+
 def _edge(
-    values: AnyArray, mask: BoolArray, searched: BoolArray, cutoff: float, spacing: tuple[float, float, float]
+    values: AnyArray,
+    mask: BoolArray,
+    searched: BoolArray,
+    cutoff: float,
+    spacing: tuple[float, float, float],
+    end: End,
 ) -> float:
     """Relative brightness at which an object ends: found in rounds, as what lies around it depends on where it ends."""
-    plateau, around = float(np.percentile(values[mask], 90)), 0.0
+    plateau, around = end.plateau(values[mask]), 0.0
     near, far = setting("threshold", "around_from_mm"), setting("threshold", "around_to_mm")
     level = cutoff
     for _ in range(EDGE_ROUNDS):
-        level = max(cutoff, around + setting("threshold", "edge_share") * (plateau - around))
+        level = max(cutoff, around + end.share * (plateau - around))
         kept = mask & (values >= level)
         if 0 < kept.sum() < setting("threshold", "mostly_around") * mask.sum():
-            plateau = float(np.percentile(values[kept], 90))
+            plateau = end.plateau(values[kept])
         away = ndimage.distance_transform_edt(~kept, sampling=spacing)
         shell = values[searched & (away > near) & (away < far)]
         around = max(0.0, float(np.median(shell))) if shell.size else 0.0
@@ -233,7 +264,7 @@ def _without_fat(bright: BoolArray, relative: AnyArray, t1: Volume | None) -> Bo
     kept = bright.copy()
     for crop in crops(labels, margin=0).values():
         peak = float(np.percentile(crop.values(relative), 98))
-        strong = crop.mask & (relative[crop.box] >= setting("threshold", "edge_share") * peak)
+        strong = crop.mask & (relative[crop.box] >= End("bright_part").share * peak)
         rest = crop.mask & ~strong
         fatty = rest.sum() > strong.sum() and np.median(t1.array[crop.box][rest]) >= setting("threshold", "t1_kept")
         if fatty:

@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from marrowscope.labelmap import BoolArray, LabelMap, box_around
 from marrowscope.lesion.crop import crops
-from marrowscope.lesion.objects import CONNECTIVITY
+from marrowscope.lesion.objects import CONNECTIVITY, within_reach
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import LesionObject
 from marrowscope.volume import AnyArray, Volume
@@ -73,16 +73,18 @@ def inner_line(bright: BoolArray, evidence: AnyArray, t1: Volume, bones: AnyArra
     return found
 
 
+def near_line(line: BoolArray, spacing: tuple[float, float, float]) -> BoolArray:
+    """Where the edema of the necrosis that a line belongs to lies, the line itself included."""
+    return within_reach(line, spacing, setting("double_line", "edema_within_mm"))
+
+
 def beside_line(objects: tuple[LesionObject, ...], lesions: LabelMap, line: BoolArray) -> tuple[LesionObject, ...]:
     """The objects, those around a double line with the reason why it is not counted with them."""
     if not line.any():
         return objects
-    reach = setting("double_line", "edema_within_mm")
-    box = box_around(line, int(np.ceil(reach / min(lesions.volume.spacing))))
-    near = ndimage.distance_transform_edt(~line[box], sampling=lesions.volume.spacing) <= reach
     volume = float(line.sum()) * lesions.volume.voxel_volume_mm3 / 1000
     words = f"a bright line inside a dark rim (double-line sign, {volume:.2f} cm3) is not counted"
-    mine = set(np.unique(lesions.volume.array[box][near]).tolist())
+    mine = set(np.unique(lesions.volume.array[near_line(line, lesions.volume.spacing)]).tolist())
     return tuple(replace(o, reasons=(*o.reasons, words)) if o.label in mine else o for o in objects)
 
 

@@ -18,7 +18,7 @@ from marrowscope.anatomy.knee_model import EDEMA, MODEL, OUTLINES
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.labelmap import BoolArray, LabelMap, box_around
 from marrowscope.lesion import detect as threshold
-from marrowscope.lesion.objects import CONNECTIVITY, candidates, opened_in_slices, within_reach
+from marrowscope.lesion.objects import CONNECTIVITY, End, candidates, opened_in_slices, within_reach
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import LesionKind, LesionObject, Objects, Reference
 from marrowscope.volume import AnyArray, Volume
@@ -43,7 +43,7 @@ def detect(exam: Exam, anatomy: Anatomy) -> Objects:
         te_ms = exam.fluid.sequence.te_ms
         return near & ~unlikely(bright & near, image, chance.array, grazed(anatomy), reference, te_ms)
 
-    rules = threshold.detect(exam, anatomy, believed)
+    rules = threshold.detect(exam, anatomy, believed, chance.array)
     if rules.reference is None:
         return rules
     array, objects = rules.lesions.volume.array.copy(), []
@@ -174,8 +174,8 @@ def to_the_plate(rules: Objects, lesion: BoolArray) -> tuple[tuple[slice, ...], 
     far, spacing = setting("knee", "rim_reach_mm"), np.array(exam.image.spacing)
     box = box_around(lesion, int(np.ceil(far / spacing.min())))
     values = evidence[lesion]
-    plateau, most = np.percentile(values, (90, 98))
-    level = max(rules.cutoff, setting("threshold", "edge_share") * float(plateau))
+    most, end = np.percentile(values, 98), End("lesion")
+    level = max(rules.cutoff, end.share * end.plateau(values))
     spacing[exam.image.slice_axis] = 1e3
     outlines = anatomy.extras.get(OUTLINES, anatomy.bones.volume).array[box] > 0
     rim = outlines & ~(anatomy.bones.mask()[box] & ~anatomy.uncertain[box]) & ~exam.unusable[box]

@@ -17,6 +17,30 @@ CONNECTIVITY = ndimage.generate_binary_structure(3, 2)
 """Voxels that share a face or an edge are one object; corners alone do not join."""
 
 
+@dataclass(frozen=True)
+class End:
+    """Where an object ends: part of the way (``share``) from the marrow around it to its plateau.
+
+    Attributes:
+        sort: ``bright_part`` (marrow that may hold a double line or fluid), ``lesion``, or ``necrosis`` (edema around a
+            double line); its settings stand in ``edge`` of ``detection.yaml``.
+        noise: standard deviation of the values it is asked about; 0 if they are not to be corrected for it.
+    """
+
+    sort: str
+    noise: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """How far up the edge lies."""
+        return setting("edge", self.sort, "share")
+
+    def plateau(self, values: AnyArray) -> float:
+        """Brightness of the fullest edema among an object's values over reference."""
+        usual, most = np.percentile(values, (75, setting("edge", self.sort, "percentile")))
+        return float(min(most - self.noise, setting("edge", "most_over_usual") * usual))
+
+
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """One connected object before it is judged.
