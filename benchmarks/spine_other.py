@@ -2,8 +2,8 @@
 
 ``python -m benchmarks spine_other [--seed 9300] [--cases 16 6] [--jobs 2]``. Relaxation times, proton densities and fat
 shares of every tissue are drawn far wider than people differ, timings and geometry far wider than the built-in
-protocols; each study goes from DICOM to the results folder as in ``spine``. Seeds 9500 to 9613 led to rules (decisions
-0025 and 0026).
+protocols; each study goes from DICOM to the results folder as in ``spine``. Seeds 9500 to 9613, 9700 to 9717 and 9720
+to 9743 led to rules (decisions 0025 to 0027).
 """
 
 from __future__ import annotations

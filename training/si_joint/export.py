@@ -22,7 +22,7 @@ from train_bones import WIDTHS
 from data import FOLDS, LESION_CASES, REGION_CASES, load_case, sha256
 from marrowscope.lesion.si_features import COLUMNS
 
-VERSION = "3"
+VERSION = "4"
 UNLABELLED = "unlabelled"
 """Folder of T1 exams that nobody drew: the region folds learn them as their own earlier version draws them."""
 
