@@ -250,6 +250,15 @@ def test_a_screw_is_seen_and_a_vessel_is_not() -> None:
     assert metal_verdict(base.with_array(array)) is Severity.WARNING
 
 
+@pytest.mark.parametrize(("width", "verdict"), [(6, Severity.OK), (10, Severity.WARNING)])
+def test_a_joint_line_seen_end_on_is_not_metal(width: int, verdict: Severity) -> None:
+    base = limb(fat=200.0, muscle=60.0)
+    array = base.array.copy()
+    array[74 : 74 + width, 60:100, 4:8] = 1.0  # black, long, with displaced fat along its border
+    array[74 + width : 77 + width, 58:102, 4:8] = 420.0
+    assert metal_verdict(base.with_array(array)) is verdict
+
+
 def metal_verdict(volume: Volume) -> Severity:
     return check_metal(find_metal(coarse(volume)), "x").severity
 
