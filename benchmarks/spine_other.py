@@ -1,9 +1,9 @@
 """Knees as another simulator would make them: other tissue tables, echo times, slices and pixels.
 
-``python -m benchmarks spine_other [--seed 9300] [--cases 16 6] [--jobs 2]``. Relaxation times, proton densities and fat
-shares of every tissue are drawn far wider than people differ, timings and geometry far wider than the built-in
-protocols; each study goes from DICOM to the results folder as in ``spine``. Seeds 9500 to 9613, 9700 to 9717 and 9720
-to 9743 led to rules (decisions 0025 to 0027).
+``python -m benchmarks spine_other [--seed 9300] [--cases 16 6] [--ages 8 16] [--jobs 2]``. Relaxation times, proton
+densities and fat shares of every tissue are drawn far wider than people differ, timings and geometry far wider than
+the built-in protocols, children's knees where ages are given; each study goes from DICOM to the results folder as in
+``spine``. Seeds 9500 to 9613, 9700 to 9717 and 9720 to 9743 led to rules (decisions 0025 to 0027).
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ class Other:
     table: TissueTable
     changed: Callable[[SeriesProtocol], SeriesProtocol]
     turned_deg: float
+    age_years: int | None
 
 
-def other(index: int, seed: int, free: bool) -> Other:
-    """The case of one seed."""
+def other(index: int, seed: int, free: bool, ages: Sequence[int] | None = None) -> Other:
+    """The case of one seed; of a child between two ``ages``, both included, if they are given."""
     rng = np.random.default_rng(seed)
     field, noise, fluid = FIELDS[index % 2], NOISE[(index // 2) % 3], FLUIDS[index % 6]
     lesions = "none" if free else lesions_for(rng, 0)
@@ -72,7 +73,9 @@ def other(index: int, seed: int, free: bool) -> Other:
             slices=slices,
         )
 
-    return Other(Case(f"{seed}_{kind}", seed, kind, field, noise, fluid, lesions), table, changed, turned)
+    case = Case(f"{seed}_{kind}", seed, kind, field, noise, fluid, lesions)
+    age = None if ages is None else int(np.random.default_rng((seed, 1)).integers(ages[0], ages[1] + 1))
+    return Other(case, table, changed, turned, age)
 
 
 def write(one: Other, work: Path) -> None:
@@ -83,7 +86,12 @@ def write(one: Other, work: Path) -> None:
     parts = [part.split(":") for part in case.lesions.split(",")] if case.kind == "lesions" else []
     requests = tuple(sim.LesionRequest(site, float(volume), pattern) for site, volume, pattern in parts)
     options = sim.KneeOptions(
-        lesions=requests, field_t=case.field, noise=case.noise, fluid=case.fluid, oblique_deg=one.turned_deg
+        lesions=requests,
+        field_t=case.field,
+        noise=case.noise,
+        fluid=case.fluid,
+        oblique_deg=one.turned_deg,
+        age_years=one.age_years,
     )
     study = sim.knee(case.seed, options, one.table, one.changed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -97,11 +105,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, default=Path("runs/spine_other"), help="studies and results are kept here")
     parser.add_argument("--seed", type=int, default=9300, help="of the first study")
     parser.add_argument("--cases", type=int, nargs=2, default=(16, 6), metavar=("LESIONS", "FREE"))
+    parser.add_argument("--ages", type=int, nargs=2, metavar=("YOUNGEST", "OLDEST"), help="years; adults by default")
     parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args(arguments)
     with_lesions, free = options.cases
-    made = [other(i, options.seed + i, False) for i in range(with_lesions)]
-    made += [other(i, options.seed + with_lesions + i, True) for i in range(free)]
+    made = [other(i, options.seed + i, False, options.ages) for i in range(with_lesions)]
+    made += [other(i, options.seed + with_lesions + i, True, options.ages) for i in range(free)]
 
     def ran(one: Other) -> Outcome:
         write(one, options.work)
