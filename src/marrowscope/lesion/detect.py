@@ -67,12 +67,7 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None, chance
     Abstains (no objects, a REFUSE check) when there is no marrow to search or no reference in it.
     """
     original, marrow = exam, interior_marrow(exam, anatomy)
-    t1 = t1_ratio(exam, anatomy, marrow)
-    fatty = marrow if t1 is None else t1.array >= setting("reference", "t1_share")
-    level = exam.image.array - drift(exam, anatomy, marrow, fatty).array
-    exam = replace(exam, image=exam.image.with_array(level))
-    if anatomy.misplaced(Role.T1):
-        t1 = None  # as a rough guide to where fat is it served; no object is judged by it
+    exam, t1 = _levelled(exam, anatomy, marrow)
     reference = find_reference(exam, anatomy, marrow)
     if reference is None:
         return _nothing(original, anatomy, "too little usable marrow for a reference")
@@ -95,7 +90,8 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None, chance
     kept = [(c, kind) for c, kind in kept if not _fat(c, t1, cutoff, near_failure, chance)]
     lesions, objects = _objects(exam, kept, cutoff)
     out = {"rim": anatomy.uncertain & (relative > cutoff.value), "vessel": _of_kind(kept, None, bright.shape)}
-    out[GROWTH_PLATE] = plates & ~out["rim"] & ~out["vessel"]
+    for code, mask in ((GROWTH_PLATE, plates), (DOUBLE_LINE, line)):
+        out[code] = mask & ~np.logical_or.reduce(list(out.values()))
     check = QcCheck("reference_marrow", Severity.OK if reference.trusted else Severity.WARNING, reference.reason)
     return Objects(
         original,
@@ -107,10 +103,20 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None, chance
         cutoff.high,
         lesions,
         beside_line(objects, lesions, line),
-        LabelMap.from_masks(exam.image, {**out, DOUBLE_LINE: line & ~out["rim"] & ~out["vessel"] & ~plates}),
+        LabelMap.from_masks(exam.image, out),
         THRESHOLD,
         (check,),
     )
+
+
+def _levelled(exam: Exam, anatomy: Anatomy, marrow: BoolArray) -> tuple[Exam, Volume | None]:
+    """The exam without the slow drift of its marrow, and T1 over normal marrow's, None where none may judge objects."""
+    t1 = t1_ratio(exam, anatomy, marrow)
+    fatty = marrow if t1 is None else t1.array >= setting("reference", "t1_share")
+    level = exam.image.array - drift(exam, anatomy, marrow, fatty).array
+    exam = replace(exam, image=exam.image.with_array(level))
+    # One that shows the bones elsewhere served as a rough guide to where fat is; no object is judged by it.
+    return exam, None if anatomy.misplaced(Role.T1) else t1
 
 
 @dataclass(frozen=True, eq=False)
