@@ -11,9 +11,14 @@ from hypothesis import strategies as st
 from marrowscope.findings import State
 from marrowscope.knowledge.care import factors, plan_rules, treatments
 from marrowscope.knowledge.causes import Urgency, causes
+from marrowscope.knowledge.checks import Level
+from marrowscope.knowledge.checks import checks as check_rules
+from marrowscope.knowledge.leaflet_words import leaflet_words
+from marrowscope.reasoning.answer import reason_findings
 from marrowscope.reasoning.circumstances import circumstances, factor_state
 from marrowscope.reasoning.differential import Differential, rank
 from marrowscope.reasoning.intake import Intake, Sex
+from marrowscope.reasoning.leaflet import make_leaflet
 from marrowscope.reasoning.observe import observe
 from marrowscope.reasoning.plan import make_plan
 from marrowscope.reasoning.plan_text import plan_lines
@@ -224,3 +229,31 @@ def test_a_less_likely_infection_waits_for_its_check() -> None:
     assert "antibiotics" in {item.treatment for item in raised.care}
     probable = ranking(axspa_sacroiliitis=0.6, septic_arthritis=0.3)
     assert make_plan(Intake(site="si_joint", age=20), probable, CALM).urgency is Urgency.EMERGENCY
+
+
+@pytest.mark.parametrize("site", ["spine", "knee", "hip_pelvis", "foot_ankle"])
+@pytest.mark.parametrize("kind", ["unstable", "infection", "cancer"])
+def test_a_plan_is_never_slower_than_the_check_it_answers(kind: str, site: str) -> None:
+    raised = tuple(Checked(c.kind, "strongly_suspicious" if c.kind == kind else c.level) for c in CALM)
+    plan = make_plan(Intake(site=site, age=60), OA, raised)
+    today = check_rules()[kind].advice[Level.STRONGLY_SUSPICIOUS].within.startswith("the same day")
+    assert today is (kind != "cancer")
+    assert plan.urgency is Urgency.EMERGENCY if today else plan.urgency in {Urgency.URGENT, Urgency.EMERGENCY}
+
+
+def test_a_cord_at_risk_makes_the_plan_and_the_leaflet_say_today() -> None:
+    """A likely cancer brings tests within two weeks; legs that fail do not wait for them."""
+    intake = Intake.from_dict(
+        {
+            "site": "spine",
+            "age": 76,
+            "sex": "male",
+            "history": {"cancer_bone_prone": "yes"},
+            "symptoms": {"neuro_deficit": "yes"},
+            "imaging": {"mri": {"multifocal": "yes", "t1_fat_lost": "yes", "epidural_mass": "yes"}},
+        }
+    )
+    answer = reason_findings(intake)
+    assert answer.plan.urgency is Urgency.EMERGENCY
+    opening = make_leaflet(answer, intake).sections[0].blocks[0]
+    assert leaflet_words().sentences["next.today"] in opening.bullets

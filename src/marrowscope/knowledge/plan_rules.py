@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from marrowscope.knowledge.causes import Urgency
 from marrowscope.knowledge.load import Claim, KnowledgeError, read_yaml
 from marrowscope.knowledge.parts import basis, complete
 from marrowscope.knowledge.steps import next_steps
@@ -39,6 +40,7 @@ class PlanRules:
         numbers, basis: thresholds (shares of probability, counts, years) and where each comes from.
         hold: what waits while a check is raised.
         checks: the next steps of raised checks.
+        check_urgency: check kind -> level -> the least urgency it gives the plan.
     """
 
     done_label: str
@@ -46,10 +48,16 @@ class PlanRules:
     numbers: Mapping[str, float]
     basis: Mapping[str, Claim]
     checks: Mapping[str, tuple[CheckRule, ...]]
+    check_urgency: Mapping[str, Mapping[str, Urgency]]
 
 
 def _hold(raw: Mapping[str, Any]) -> Hold:
     return Hold(tuple(raw["kinds"]), tuple(raw["except"]), dict(raw["checks"]), Claim.parse(raw["basis"], "hold"))
+
+
+def _check_urgency(raw: Mapping[str, Any]) -> dict[str, dict[str, Urgency]]:
+    Claim.parse(raw["basis"], "check_urgency")
+    return {kind: {level: Urgency(word) for level, word in levels.items()} for kind, levels in raw["levels"].items()}
 
 
 @cache
@@ -70,6 +78,7 @@ def plan_rules() -> PlanRules:
                 key: tuple(CheckRule(item["step"], tuple(item["when"])) for item in items)
                 for key, items in raw["checks"].items()
             },
+            check_urgency=_check_urgency(raw["check_urgency"]),
         )
     for items in rules.checks.values():
         if unknown := {item.step for item in items} - next_steps().keys():

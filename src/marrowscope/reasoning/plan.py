@@ -138,10 +138,12 @@ def _merged(first: PlannedTest, second: PlannedTest) -> PlannedTest:
 
 
 def _urgency(tests: Sequence[PlannedTest], known: Circumstances, considered: Sequence[str]) -> Urgency:
-    """The highest urgency of a test shown, or of a cause likely enough to set it."""
+    """The highest urgency of a test shown, of a cause likely enough to set it, or of a raised check."""
     enough = plan_rules().numbers["urgent_share"]
-    likely = [cause for cause in considered if known.shares[cause] >= enough]
-    return min([*(t.urgency for t in tests), *(causes()[c].urgency for c in likely)], key=_URGENCY_ORDER.index)
+    likely = [causes()[cause].urgency for cause in considered if known.shares[cause] >= enough]
+    least = plan_rules().check_urgency
+    raised = [least[kind][level] for kind, level in known.levels.items() if level in least.get(kind, {})]
+    return min([*(t.urgency for t in tests), *likely, *raised], key=_URGENCY_ORDER.index)
 
 
 def _indication(treatment: Treatment, cause: str) -> Indication | None:
