@@ -122,3 +122,26 @@ def test_a_double_line_that_only_the_software_saw_explains_no_danger_away() -> N
         cancer = next(c for c in check_all(intake, (seen,)) if c.kind == "cancer")
         assert cancer.level is level
         assert bool(cancer.explained_by) is (origin is Origin.READ)
+
+
+def test_an_injury_never_explains_a_mass_at_the_bone_away() -> None:
+    """Most young people with a bone tumour recall an injury: it must not calm."""
+    grown = {"mri": {"metaphyseal": "yes", "soft_tissue_mass": "yes", "periosteal_reaction": "yes"}}
+    told = run("cancer", site="knee", age=15, history={"acute_trauma": "yes"}, imaging=grown)
+    assert told.level.positive
+    assert [hit.id for hit in told.met] == ["mass_alone"]
+
+
+@pytest.mark.parametrize("sign", ["whole_vertebra", "vertebral_collapse", "multifocal"])
+@pytest.mark.parametrize("ill", ["weight_loss", "night_sweats"])
+def test_weight_loss_or_sweats_with_a_lesion_is_suspicious_at_any_adult_age(sign: str, ill: str) -> None:
+    data = {"site": "spine", "age": 28, "symptoms": {ill: "yes"}}
+    assert run("cancer", **data, imaging={"mri": {sign: "yes"}}).level.positive
+    assert not run("cancer", **data, imaging={"mri": {"endplate_edema": "yes"}}).level.positive
+
+
+@pytest.mark.parametrize("region", ["femoral_neck", "subtrochanteric_femur"])
+def test_a_lytic_lesion_in_the_upper_femur_protects_before_it_hurts_on_loading(region: str) -> None:
+    lytic = {"radiograph": {"xr_lytic": "yes"}}
+    assert run("unstable", site="hip_pelvis", regions=[region], imaging=lytic).level.positive
+    assert not run("unstable", site="hip_pelvis", regions=["iliac_bone"], imaging=lytic).level.positive
