@@ -10,6 +10,7 @@ from marrowscope.errors import IntakeError
 from marrowscope.findings import Origin, State
 from marrowscope.reasoning.intake import Intake
 from marrowscope.reasoning.intake_text import parse_text
+from marrowscope.reasoning.questionnaire_response import response_of
 
 FULL = """
 case: A
@@ -142,3 +143,11 @@ def test_any_text_is_read_or_refused_never_worse(text: str) -> None:
     except IntakeError:
         return
     assert Intake.from_dict(intake.to_dict()) == intake
+
+
+@pytest.mark.parametrize("part", [{"regions": {"patella": "no"}}, {"imaging": {"ct": {"patella": "no"}}}])
+def test_a_region_that_is_spared_stays_spared_when_written_and_read_again(part: dict[str, object]) -> None:
+    first = Intake.from_dict({"site": "knee", **part})
+    again = Intake.from_dict(first.to_dict())
+    assert [(f.code, f.state) for f in again.findings] == [("patella", State.ABSENT)]
+    assert Intake.from_dict(response_of(first)).findings[0].state is State.ABSENT

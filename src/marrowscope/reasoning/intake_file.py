@@ -174,14 +174,14 @@ def write_intake(intake: Intake) -> dict[str, Any]:
 
 def _place(data: dict[str, Any], finding: Finding) -> None:
     kind = vocabulary()[finding.code].kind
-    if kind is Kind.REGION:
+    if kind is Kind.REGION and _entry(finding) == _WORD[State.PRESENT]:
         data.setdefault("regions", []).append(finding.code)
     elif kind is Kind.LAB:
         item = vocabulary()[finding.code].section
         level = finding.code.removeprefix(f"{item}_")
         value = level if finding.value is None else {"value": finding.value, "unit": finding.unit}
         data.setdefault("labs", {})[item] = value
-    elif finding.origin is Origin.READ or kind is Kind.IMAGING:
+    elif finding.origin is Origin.READ or kind in (Kind.IMAGING, Kind.REGION):
         by, _, modality = finding.by.rpartition(" / ")
         images = data.setdefault("imaging", {})
         if by:
