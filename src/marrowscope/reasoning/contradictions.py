@@ -1,0 +1,46 @@
+"""Statements of an intake that do not go together: named to the reader, never resolved silently."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from marrowscope.findings import State
+from marrowscope.knowledge.choices import choices
+from marrowscope.knowledge.clashes import clashes, neighbours
+from marrowscope.knowledge.findings import Kind, implied, label_of, vocabulary
+from marrowscope.reasoning.intake import Intake
+
+
+def contradictions(intake: Intake) -> tuple[str, ...]:
+    """Statements that do not go together, in words; none of them stops the reasoning."""
+    known = [finding for finding in intake.findings if finding.code in vocabulary()]
+    present = {finding.code for finding in known if finding.state is State.PRESENT}
+    absent = {finding.code for finding in known if finding.state is State.ABSENT}
+    found = [*_denied(present, absent), *_apart(present), *_elsewhere(intake.site, present)]
+    return tuple(sorted(found))
+
+
+def _denied(present: Collection[str], absent: Collection[str]) -> Iterator[str]:
+    """What is said to be both present and absent, itself or as the more general finding."""
+    for code in present:
+        if code in absent:
+            yield f"{code} is both present and absent; taken as present"
+        for parent in implied(code):
+            if parent in absent:
+                yield f"{code} is present, so {parent} cannot be absent; taken as present"
+
+
+def _apart(present: Collection[str]) -> Iterator[str]:
+    """Two findings of which only one can be true."""
+    for code, others in clashes().items():
+        if code in present and (beside := [label_of(other) for other in others if other in present]):
+            yield f"{label_of(code)} does not go with: {'; '.join(beside)}"
+
+
+def _elsewhere(site: str, present: Collection[str]) -> Iterator[str]:
+    """Regions that the site does not have."""
+    near = neighbours().get(site)
+    for code in present:
+        item = vocabulary()[code]
+        if near is not None and item.kind is Kind.REGION and item.section not in near:
+            yield f"{item.label} is not part of: {choices()['site'][site].label}"
