@@ -151,3 +151,19 @@ def test_a_region_that_is_spared_stays_spared_when_written_and_read_again(part: 
     again = Intake.from_dict(first.to_dict())
     assert [(f.code, f.state) for f in again.findings] == [("patella", State.ABSENT)]
     assert Intake.from_dict(response_of(first)).findings[0].state is State.ABSENT
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        "MRI right knee\nNo evidence of fracture. Bone marrow oedema of the medial femoral condyle.\n",
+        "REPORT: MRI\nFINDINGS: no fracture.\n- edema of the patella\n",
+        "MRI KNEE: NO ACUTE FRACTURE.\nBONE MARROW EDEMA: PRESENT\n",
+        'MRT Knie vom 12.03.2026\nBefund: kein Bruch: "Ödem"\n',
+        "[unclosed\n",
+    ],
+)
+def test_a_report_in_free_text_is_refused_with_the_way_in(report: str) -> None:
+    with pytest.raises(IntakeError) as caught:
+        read(report)
+    assert "free text" in caught.value.message and "marrowscope intake new" in caught.value.message

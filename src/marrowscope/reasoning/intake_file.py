@@ -8,8 +8,9 @@ from marrowscope.errors import IntakeError
 from marrowscope.findings import Finding, Origin, State
 from marrowscope.knowledge.choices import choices
 from marrowscope.knowledge.findings import Kind, vocabulary
+from marrowscope.knowledge.search import nearest
 from marrowscope.reasoning.intake_entries import WEEK, Reader
-from marrowscope.reasoning.intake_text import Lined
+from marrowscope.reasoning.intake_text import NO_INTAKE, Lined
 
 if TYPE_CHECKING:
     from marrowscope.reasoning.intake import Intake
@@ -47,14 +48,23 @@ def read_intake(source: dict[str, Any] | Lined) -> dict[str, Any]:
     """
     lined = source if isinstance(source, Lined) else Lined(source)
     if not isinstance(lined.data, dict):
-        raise IntakeError(f"{lined.name} holds {type(lined.data).__name__}", "entries such as `site: knee`")
+        raise _no_intake(lined)
     if lined.data.get("resourceType"):
         lined = _answers(lined.data)
+    elif lined.data and not any(key in KEYS or nearest(key, KEYS) for key in lined.data):
+        raise _no_intake(lined)
     reader = Reader(lined)
     fields = _fields(reader, lined.data)
     if reader.mistakes:
         raise IntakeError("\n".join(reader.mistakes), "", "marrowscope intake check FILE, or intake vocabulary WORD")
     return fields
+
+
+def _no_intake(lined: Lined) -> IntakeError:
+    """The refusal of something that is no intake, most often a report in free text."""
+    text = isinstance(lined.data, str | dict)
+    what = "free text, which is not interpreted" if text else type(lined.data).__name__
+    return IntakeError(f"{lined.name} holds {what}", "entries such as `site: knee`", NO_INTAKE)
 
 
 def _answers(resource: dict[str, Any]) -> Lined:
