@@ -17,7 +17,7 @@ from marrowscope.knowledge.causes import causes
 from marrowscope.knowledge.load import Claim
 from marrowscope.knowledge.measures import measures
 from marrowscope.knowledge.scores import scores
-from marrowscope.knowledge.search import rank
+from marrowscope.knowledge.search import VERY_CLOSE, rank
 from marrowscope.reasoning import explain_entries as entries
 from marrowscope.reasoning.explain_cause import of_cause
 from marrowscope.reasoning.explain_measured import of_measure, of_score
@@ -121,7 +121,7 @@ def find(words: str) -> tuple[str, ...]:
     """
     if words in topics():
         return (words,)
-    if found := rank(words, {key: topic.words for key, topic in topics().items()}, OTHERS + 1):
+    if found := rank(words, {key: topic.words for key, topic in topics().items()}, OTHERS + 1, VERY_CLOSE):
         return tuple(found)
     raise UsageError(
         f"nothing is known about {words!r}",
