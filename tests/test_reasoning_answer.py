@@ -131,3 +131,23 @@ def test_what_is_asked_fits_the_patient() -> None:
     assert not {"pregnancy", "postpartum", "menopause"} & {item.variable for item in answer.next_questions}
     knee = reason_findings(Intake.from_dict({"site": "knee", "age": 30}))
     assert not {"disc_bright", "endplate_edema"} & {item.variable for item in knee.next_tests}
+
+
+@pytest.mark.parametrize("region", ["distal_femur_metaphysis", "proximal_tibia_metaphysis"])
+def test_a_chance_infarct_in_a_metaphysis_is_no_red_marrow(region: str) -> None:
+    seen = {"mri": {"serpiginous_band": "yes", "fat_in_band": "yes", "metaphyseal": "yes"}}
+    data = {"site": "knee", "age": 44, "onset": "incidental", "regions": [region], "imaging": seen}
+    assert reason_findings(Intake.from_dict(data)).differential.top.cause == "osteonecrosis"
+    plain = {**data, "imaging": {"mri": {"metaphyseal": "yes", "t1_fat_kept": "yes"}}}
+    assert reason_findings(Intake.from_dict(plain)).differential.top.cause == "red_marrow_reconversion"
+
+
+def test_pain_at_the_lower_patella_is_a_growth_area_in_a_child_and_a_tendon_in_an_adult() -> None:
+    data = {
+        "site": "knee",
+        "history": {"overuse": "yes"},
+        "symptoms": {"anterior_knee_pain": "yes"},
+        "imaging": {"mri": {"insertion_edema": "yes", "tendon_abnormal": "yes"}},
+    }
+    tops = {age: reason_findings(Intake.from_dict({**data, "age": age})).differential.top.cause for age in (11, 28)}
+    assert tops == {11: "avulsion_apophysitis", 28: "tendinopathy_enthesopathy"}

@@ -145,3 +145,10 @@ def test_a_lytic_lesion_in_the_upper_femur_protects_before_it_hurts_on_loading(r
     lytic = {"radiograph": {"xr_lytic": "yes"}}
     assert run("unstable", site="hip_pelvis", regions=[region], imaging=lytic).level.positive
     assert not run("unstable", site="hip_pelvis", regions=["iliac_bone"], imaging=lytic).level.positive
+
+
+@pytest.mark.parametrize("damage", ["fluid_collection", "erosion"])
+def test_damage_with_raised_crp_after_an_operation_is_suspicious_without_fever(damage: str) -> None:
+    data = {"site": "hip_pelvis", "age": 66, "history": {"recent_surgery": "yes"}, "imaging": {"mri": {damage: "yes"}}}
+    assert run("infection", **data, labs={"crp": "35 mg/L"}).level.positive
+    assert not run("infection", **data, labs={"crp": "3 mg/L"}).level.positive
