@@ -257,3 +257,24 @@ def test_a_cord_at_risk_makes_the_plan_and_the_leaflet_say_today() -> None:
     assert answer.plan.urgency is Urgency.EMERGENCY
     opening = make_leaflet(answer, intake).sections[0].blocks[0]
     assert leaflet_words().sentences["next.today"] in opening.bullets
+
+
+@pytest.mark.parametrize("cause", ["psoriatic_arthritis", "reactive_arthritis"])
+def test_an_inflamed_limb_joint_is_imaged_there_and_not_at_the_sacrum(cause: str) -> None:
+    def reasons(site: str) -> str:
+        plan = make_plan(Intake(site=site, age=43), ranking(**{cause: 0.9}), CALM)
+        return " ".join(reason.text for test in plan.tests for reason in test.reasons)
+
+    for site in ("hand_wrist", "foot_ankle", "knee", "shoulder"):
+        assert "semicoronal" not in reasons(site) and "Sacroiliac radiograph" not in reasons(site)
+        assert "joint that hurts" in reasons(site)
+    assert "semicoronal" in reasons("si_joint") and "joint that hurts" not in reasons("si_joint")
+
+
+def test_a_growth_area_and_a_chalky_tendon_have_steps_of_their_own() -> None:
+    """Not those of a stress fracture at a high-risk bone, nor those of gout."""
+    patella = Intake(site="knee", age=11, findings=(said("patella"),))
+    assert make_plan(patella, ranking(avulsion_apophysitis=0.9), CALM).urgency is Urgency.SOON
+    assert make_plan(patella, ranking(stress_fracture_fatigue=0.9), CALM).urgency is Urgency.URGENT
+    chalk = make_plan(Intake(site="shoulder", age=49), ranking(calcific_tendinitis_intraosseous=0.9), CALM)
+    assert {"joint_aspiration", "dect"}.isdisjoint(test.test for test in chalk.tests)
