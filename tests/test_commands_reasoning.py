@@ -121,11 +121,17 @@ def test_contradictions_are_named() -> None:
         ({"imaging": {"radiograph": {"xr_normal": "yes", "xr_fracture": "yes"}}}, "Radiograph normal"),
         ({"symptoms": {"no_pain": "yes", "night_pain": "yes"}}, "Pain at night"),
         ({"regions": ["femoral_head"]}, "not part of: Knee"),
+        ({"age_group": "child"}, "the age counts"),
     ],
 )
 def test_what_cannot_both_be_true_is_said_with_the_answer(part: dict[str, object], words: str) -> None:
     answer = reason_findings(Intake.from_dict({"site": "knee", "age": 40, "sex": "male", **part}))
     assert [words in note for note in answer.notes] == [True]
+
+
+@pytest.mark.parametrize(("age", "group"), [(100, "older"), (12, "child"), (12, "adolescent"), (55, "adult")])
+def test_an_age_in_its_group_is_no_contradiction(age: float, group: str) -> None:
+    assert not contradictions(Intake.from_dict({"age": age, "age_group": group}))
 
 
 @pytest.mark.parametrize("site", [*neighbours(), "diffuse", "other", ""])

@@ -8,7 +8,7 @@ from marrowscope.findings import State
 from marrowscope.knowledge.choices import choices
 from marrowscope.knowledge.clashes import clashes, neighbours
 from marrowscope.knowledge.findings import Kind, implied, label_of, vocabulary
-from marrowscope.reasoning.intake import Intake
+from marrowscope.reasoning.intake import AGE_RANGE, OLDEST_GROUPED, Intake
 
 
 def contradictions(intake: Intake) -> tuple[str, ...]:
@@ -16,7 +16,7 @@ def contradictions(intake: Intake) -> tuple[str, ...]:
     known = [finding for finding in intake.findings if finding.code in vocabulary()]
     present = {finding.code for finding in known if finding.state is State.PRESENT}
     absent = {finding.code for finding in known if finding.state is State.ABSENT}
-    found = [*_denied(present, absent), *_apart(present), *_elsewhere(intake.site, present)]
+    found = [*_denied(present, absent), *_apart(present), *_elsewhere(intake.site, present), *_aged(intake)]
     return tuple(sorted(found))
 
 
@@ -44,3 +44,10 @@ def _elsewhere(site: str, present: Collection[str]) -> Iterator[str]:
         item = vocabulary()[code]
         if near is not None and item.kind is Kind.REGION and item.section not in near:
             yield f"{item.label} is not part of: {choices()['site'][site].label}"
+
+
+def _aged(intake: Intake) -> Iterator[str]:
+    """An age outside its own group."""
+    low, high = AGE_RANGE[intake.age_group]
+    if intake.age is not None and not low <= min(intake.age, OLDEST_GROUPED) <= high:
+        yield f"Age {intake.age:g} does not go with: {intake.age_group.value.replace('_', ' ')}; the age counts"

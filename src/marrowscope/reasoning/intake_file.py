@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from marrowscope.errors import IntakeError
 from marrowscope.findings import Finding, Origin, State
 from marrowscope.knowledge.choices import choices
-from marrowscope.knowledge.findings import Kind, vocabulary
+from marrowscope.knowledge.findings import Kind, label_of, vocabulary
 from marrowscope.knowledge.search import nearest
 from marrowscope.reasoning.intake_entries import WEEK, Reader
 from marrowscope.reasoning.intake_text import NO_INTAKE, Lined
@@ -20,8 +20,13 @@ SCHEMA = "marrowscope-intake/1"
 MAX_AGE = 120.0
 """Years; nobody has been shown to be older than 122."""
 
-PREGNANCY_AGES = (10.0, 60.0)
-"""Years between which a pregnancy is possible."""
+POSSIBLE_AGES = {
+    "pregnancy": (10.0, 60.0),
+    "postpartum": (10.0, 62.0),
+    "breastfeeding": (10.0, 65.0),
+    "menopause": (18.0, MAX_AGE),
+}
+"""Years between which a state is possible; wide, so that only slips are refused."""
 
 WEEKS = {"hour": 1 / 168, "day": 1 / 7, "week": 1.0, "month": 4.345, "year": 52.18}
 """Weeks in each unit."""
@@ -151,9 +156,15 @@ def _possible(reader: Reader, fields: dict[str, Any]) -> None:
     for code in sorted(present & {"pregnancy", "postpartum", "menopause", "breastfeeding"}):
         if fields.get("sex") == "male":
             reader.mistake((Kind.HISTORY.value, code), f"{code} in a man", "sex: female, or leave it out")
-    low, high = PREGNANCY_AGES
-    if "pregnancy" in present and fields["age"] is not None and not low <= fields["age"] <= high:
-        reader.mistake(("history", "pregnancy"), f"pregnant at {fields['age']:g}", f"an age of {low:g} to {high:g}")
+    if (age := fields["age"]) is not None:
+        _possible_at(reader, age, present)
+
+
+def _possible_at(reader: Reader, age: float, present: set[str]) -> None:
+    """Refuse what cannot be true at an age."""
+    for code, (low, high) in POSSIBLE_AGES.items():
+        if code in present and not low <= age <= high:
+            reader.mistake((Kind.HISTORY.value, code), f"{label_of(code)} at {age:g}", f"an age of {low:g} to {high:g}")
 
 
 _WORD = {State.PRESENT: "yes", State.ABSENT: "no", State.UNKNOWN: "unknown"}
