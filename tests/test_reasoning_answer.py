@@ -10,6 +10,7 @@ from marrowscope.knowledge.checks import Level
 from marrowscope.reasoning.answer import Reasoning, reason_findings
 from marrowscope.reasoning.differential import rank
 from marrowscope.reasoning.intake import Intake
+from marrowscope.reasoning.leaflet import make_leaflet
 from marrowscope.reasoning.observe import observe
 from marrowscope.reasoning.table import UNLISTED, table
 
@@ -151,3 +152,14 @@ def test_pain_at_the_lower_patella_is_a_growth_area_in_a_child_and_a_tendon_in_a
     }
     tops = {age: reason_findings(Intake.from_dict({**data, "age": age})).differential.top.cause for age in (11, 28)}
     assert tops == {11: "avulsion_apophysitis", 28: "tendinopathy_enthesopathy"}
+
+
+def test_a_scan_read_without_edema_is_said_to_leave_nothing_to_explain() -> None:
+    clean = {"site": "knee", "age": 35, "sex": "female"}
+    none = Intake.from_dict({**clean, "imaging": {"mri": {"fluid_high": "no", "t1_fat_kept": "yes"}}})
+    answer = reason_findings(none)
+    assert any("without edema" in note for note in answer.notes)
+    assert "no bright spot" in make_leaflet(answer, none).sections[1].blocks[0].text[0].text
+    lesion = Intake.from_dict({**clean, "imaging": {"mri": {"fluid_high": "no", "focal_lesion": "yes"}}})
+    unknown = Intake.from_dict(clean)
+    assert not any("without edema" in note for case in (lesion, unknown) for note in reason_findings(case).notes)

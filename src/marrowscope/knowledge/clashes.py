@@ -35,3 +35,16 @@ def neighbours() -> Mapping[str, frozenset[str]]:
     if unknown := frozenset().union(*near.values()) - choices()["site"].keys():
         raise KnowledgeError(f"clashes.yaml: unknown site {min(unknown)!r}", "a site of intake_words.yaml")
     return near
+
+
+@cache
+def normal() -> frozenset[str]:
+    """Findings that say that something is as it should be.
+
+    Raises:
+        KnowledgeError: a code that is not in the vocabulary.
+    """
+    codes = frozenset(read_yaml("clashes.yaml")["normal"])
+    if unknown := codes - vocabulary().keys():
+        raise KnowledgeError(f"clashes.yaml: unknown code {min(unknown)!r}", "a code of the vocabulary")
+    return codes

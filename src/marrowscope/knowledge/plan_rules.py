@@ -32,6 +32,26 @@ class Hold:
 
 
 @dataclass(frozen=True)
+class CheckUrgency:
+    """The least urgency a raised check gives the plan.
+
+    Attributes:
+        grown, growing: check kind -> level -> urgency, for a grown and for a growing skeleton.
+        tests: tests of the check's step that become as urgent where they were urgent already.
+        basis: where it comes from.
+    """
+
+    grown: Mapping[str, Mapping[str, Urgency]]
+    growing: Mapping[str, Mapping[str, Urgency]]
+    tests: tuple[str, ...]
+    basis: Claim
+
+    def of(self, kind: str, level: str, growing: bool) -> Urgency | None:
+        """Urgency of a check at a level; ``None`` when it is not raised."""
+        return (self.growing if growing else self.grown).get(kind, {}).get(level)
+
+
+@dataclass(frozen=True)
 class PlanRules:
     """How a plan is drawn from a ranking.
 
@@ -40,7 +60,7 @@ class PlanRules:
         numbers, basis: thresholds (shares of probability, counts, years) and where each comes from.
         hold: what waits while a check is raised.
         checks: the next steps of raised checks.
-        check_urgency: check kind -> level -> the least urgency it gives the plan.
+        check_urgency: the least urgency a raised check gives the plan.
     """
 
     done_label: str
@@ -48,16 +68,20 @@ class PlanRules:
     numbers: Mapping[str, float]
     basis: Mapping[str, Claim]
     checks: Mapping[str, tuple[CheckRule, ...]]
-    check_urgency: Mapping[str, Mapping[str, Urgency]]
+    check_urgency: CheckUrgency
 
 
 def _hold(raw: Mapping[str, Any]) -> Hold:
     return Hold(tuple(raw["kinds"]), tuple(raw["except"]), dict(raw["checks"]), Claim.parse(raw["basis"], "hold"))
 
 
-def _check_urgency(raw: Mapping[str, Any]) -> dict[str, dict[str, Urgency]]:
-    Claim.parse(raw["basis"], "check_urgency")
-    return {kind: {level: Urgency(word) for level, word in levels.items()} for kind, levels in raw["levels"].items()}
+def _check_urgency(raw: Mapping[str, Any]) -> CheckUrgency:
+    def by_level(name: str) -> dict[str, dict[str, Urgency]]:
+        return {kind: {level: Urgency(word) for level, word in words.items()} for kind, words in raw[name].items()}
+
+    return CheckUrgency(
+        by_level("levels"), by_level("growing"), tuple(raw["tests"]), Claim.parse(raw["basis"], "check_urgency")
+    )
 
 
 @cache

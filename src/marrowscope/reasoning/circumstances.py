@@ -83,13 +83,14 @@ def circumstances(intake: Intake, differential: Differential, checks: Sequence[C
         absent=frozenset(code for code, state in said.items() if state is State.ABSENT),
         ages=intake.age_range,
         sex=intake.sex,
-        immature=_immature(intake),
+        immature=immature(intake),
         shares={row.cause: row.probability for row in differential.rows},
         levels={check.kind: str(check.level) for check in checks},
     )
 
 
-def _immature(intake: Intake) -> bool:
+def immature(intake: Intake) -> bool:
+    """Whether the skeleton is, or by age counts as, growing."""
     if intake.maturity is Maturity.UNKNOWN:
         return intake.age_range[1] < plan_rules().numbers["immature_below"]
     return intake.maturity is Maturity.IMMATURE

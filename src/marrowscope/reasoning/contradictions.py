@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from marrowscope.findings import State
 from marrowscope.knowledge.choices import choices
-from marrowscope.knowledge.clashes import clashes, neighbours
+from marrowscope.knowledge.clashes import clashes, neighbours, normal
 from marrowscope.knowledge.findings import Kind, implied, label_of, vocabulary
 from marrowscope.reasoning.intake import AGE_RANGE, OLDEST_GROUPED, Intake
 
@@ -51,3 +51,10 @@ def _aged(intake: Intake) -> Iterator[str]:
     low, high = AGE_RANGE[intake.age_group]
     if intake.age is not None and not low <= min(intake.age, OLDEST_GROUPED) <= high:
         yield f"Age {intake.age:g} does not go with: {intake.age_group.value.replace('_', ' ')}; the age counts"
+
+
+def without_edema(intake: Intake) -> bool:
+    """Whether the images were read as showing no edema and nothing else that would need an explanation."""
+    seen = {f.code for f in intake.findings if f.state is State.PRESENT and f.code in vocabulary()} - normal()
+    on_images = any(vocabulary()[code].kind in (Kind.IMAGING, Kind.REGION) for code in seen)
+    return intake.state("fluid_high") is State.ABSENT and not on_images
