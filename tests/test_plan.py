@@ -278,3 +278,32 @@ def test_a_growth_area_and_a_chalky_tendon_have_steps_of_their_own() -> None:
     assert make_plan(patella, ranking(stress_fracture_fatigue=0.9), CALM).urgency is Urgency.URGENT
     chalk = make_plan(Intake(site="shoulder", age=49), ranking(calcific_tendinitis_intraosseous=0.9), CALM)
     assert {"joint_aspiration", "dect"}.isdisjoint(test.test for test in chalk.tests)
+
+
+@pytest.mark.parametrize(
+    ("code", "test", "words"),
+    [
+        ("pregnancy", "mri", "without contrast"),
+        ("pacemaker", "mri", "radiology has cleared"),
+        ("anticoagulant", "joint_aspiration", "Bleeding risk"),
+    ],
+)
+def test_what_makes_a_test_unsafe_is_said_first(code: str, test: str, words: str) -> None:
+    likely = ranking(septic_arthritis=0.6, bme_syndrome_primary=0.3)
+
+    def reasons(*codes: str) -> tuple[str, ...]:
+        intake = Intake(site="knee", age=30, sex=Sex.FEMALE, findings=tuple(map(said, codes)))
+        planned = make_plan(intake, likely, CALM).tests
+        return tuple(reason.text for item in planned if item.test == test for reason in item.reasons)
+
+    assert words in reasons(code)[0]
+    assert not any(words in text for text in reasons())
+
+
+def test_bone_density_waits_until_after_a_birth() -> None:
+    likely = ranking(transient_osteoporosis_hip=0.9)
+    women = [Intake(site="hip_pelvis", age=31, sex=Sex.FEMALE, findings=(said(c),)) for c in ("pregnancy", "no_pain")]
+    pregnant, other = (make_plan(woman, likely, CALM) for woman in women)
+    assert "dxa" not in {test.test for test in pregnant.tests} and "dxa" in {test.test for test in other.tests}
+    assert any("not before the birth" in advice.basis.text for advice in pregnant.avoid)
+    assert any("DXA" in line and "birth" in line for line in plan_lines(pregnant))

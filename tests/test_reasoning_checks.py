@@ -152,3 +152,8 @@ def test_damage_with_raised_crp_after_an_operation_is_suspicious_without_fever(d
     data = {"site": "hip_pelvis", "age": 66, "history": {"recent_surgery": "yes"}, "imaging": {"mri": {damage: "yes"}}}
     assert run("infection", **data, labs={"crp": "35 mg/L"}).level.positive
     assert not run("infection", **data, labs={"crp": "3 mg/L"}).level.positive
+
+
+@pytest.mark.parametrize("site", ["shoulder", "leg", "foot_ankle", "hip_pelvis"])
+def test_a_bone_broken_through_a_lesion_is_protected_at_every_site(site: str) -> None:
+    assert run("unstable", site=site, imaging={"mri": {"pathologic_fracture": "yes"}}).level.positive

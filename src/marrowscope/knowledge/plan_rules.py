@@ -52,6 +52,18 @@ class CheckUrgency:
 
 
 @dataclass(frozen=True)
+class TestCaution:
+    """What to mind with some tests when any condition of ``when`` holds; ``wait``: left out for now."""
+
+    __test__ = False  # not a pytest class
+
+    tests: tuple[str, ...]
+    when: tuple[str, ...]
+    wait: bool
+    basis: Claim
+
+
+@dataclass(frozen=True)
 class PlanRules:
     """How a plan is drawn from a ranking.
 
@@ -61,6 +73,7 @@ class PlanRules:
         hold: what waits while a check is raised.
         checks: the next steps of raised checks.
         check_urgency: the least urgency a raised check gives the plan.
+        test_cautions: what to mind with a test in this patient.
     """
 
     done_label: str
@@ -69,6 +82,7 @@ class PlanRules:
     basis: Mapping[str, Claim]
     checks: Mapping[str, tuple[CheckRule, ...]]
     check_urgency: CheckUrgency
+    test_cautions: tuple[TestCaution, ...]
 
 
 def _hold(raw: Mapping[str, Any]) -> Hold:
@@ -103,6 +117,12 @@ def plan_rules() -> PlanRules:
                 for key, items in raw["checks"].items()
             },
             check_urgency=_check_urgency(raw["check_urgency"]),
+            test_cautions=tuple(
+                TestCaution(
+                    tuple(item["tests"]), tuple(item["when"]), item.get("wait", False), basis(item, "test_cautions")
+                )
+                for item in raw["test_cautions"]
+            ),
         )
     for items in rules.checks.values():
         if unknown := {item.step for item in items} - next_steps().keys():

@@ -15,6 +15,7 @@ from marrowscope.knowledge.causes import Urgency, causes, groups
 from marrowscope.knowledge.findings import vocabulary
 from marrowscope.knowledge.lay import tests as tests_by_id
 from marrowscope.knowledge.parts import EVERY, applies
+from marrowscope.knowledge.plan_rules import TestCaution
 from marrowscope.knowledge.steps import TestUse
 from marrowscope.reasoning.circumstances import CheckLike, Circumstances, circumstances, factor_state
 from marrowscope.reasoning.differential import Differential
@@ -57,7 +58,10 @@ def make_plan(intake: Intake, differential: Differential, checks: Sequence[Check
         tests=planned,
         care=care,
         not_to_use=against,
-        avoid=tuple(Advice(step.id, step.label, claim) for step in steps for claim in step.avoid),
+        avoid=(
+            *_waiting(steps, known),
+            *(Advice(step.id, step.label, claim) for step in steps for claim in step.avoid),
+        ),
         refer=tuple(Advice(step.id, step.label, step.refer) for step in steps),
         biopsy=tuple(Advice(step.id, step.label, step.biopsy) for step in steps),
         course=tuple(Advice(step.id, step.label, claim) for step in steps for claim in step.course),
@@ -115,14 +119,31 @@ def _tests(steps: Sequence[NextStep], known: Circumstances, considered: Sequence
     raised = _raised_steps(known)
     for step in steps:
         for use in step.tests:
-            if use.wanted(known.site, known.present):
+            cautions = _test_cautions(use.test, known)
+            if use.wanted(known.site, known.present) and not any(caution.wait for caution in cautions):
                 mine = tuple(cause for cause in step.causes if cause in considered)
                 urgency = _hurried(use, raised.get(step.id, ""), known)
-                new = PlannedTest(
-                    use.test, _label(use.test, known), urgency, (use.basis,), mine, _done(use.test, known)
-                )
+                reasons = (*(caution.basis for caution in cautions), use.basis)
+                new = PlannedTest(use.test, _label(use.test, known), urgency, reasons, mine, _done(use.test, known))
                 found[use.test] = _merged(found[use.test], new) if use.test in found else new
     return tuple(sorted(found.values(), key=lambda test: _URGENCY_ORDER.index(test.urgency)))
+
+
+def _test_cautions(test: str, known: Circumstances) -> list[TestCaution]:
+    """What to mind with a test in this patient."""
+    rules = plan_rules().test_cautions
+    return [rule for rule in rules if test in rule.tests and any(map(known.holds, rule.when))]
+
+
+def _waiting(steps: Sequence[NextStep], known: Circumstances) -> tuple[Advice, ...]:
+    """Tests of the steps that are left out for now, with the reason."""
+    asked = dict.fromkeys(use.test for step in steps for use in step.tests if use.wanted(known.site, known.present))
+    return tuple(
+        Advice(test, tests_by_id()[test].label, caution.basis)
+        for test in asked
+        for caution in _test_cautions(test, known)
+        if caution.wait
+    )
 
 
 def _hurried(use: TestUse, check: str, known: Circumstances) -> Urgency:
