@@ -157,3 +157,11 @@ def test_damage_with_raised_crp_after_an_operation_is_suspicious_without_fever(d
 @pytest.mark.parametrize("site", ["shoulder", "leg", "foot_ankle", "hip_pelvis"])
 def test_a_bone_broken_through_a_lesion_is_protected_at_every_site(site: str) -> None:
     assert run("unstable", site=site, imaging={"mri": {"pathologic_fracture": "yes"}}).level.positive
+
+
+def test_eroded_endplates_weigh_by_the_inflammation_beside_them() -> None:
+    eroded = {"mri": {"endplate_destroyed": "yes", "disc_bright": "no"}}
+    levels = [run("infection", site="spine", imaging=eroded, labs={"crp": f"{crp} mg/L"}).level for crp in (12, 80)]
+    assert levels == [Level.SUSPICIOUS, Level.STRONGLY_SUSPICIOUS]
+    bright = {"mri": {"disc_bright": "yes"}}
+    assert run("infection", site="spine", imaging=bright, labs={"crp": "12 mg/L"}).level is Level.STRONGLY_SUSPICIOUS
