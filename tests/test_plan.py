@@ -307,3 +307,22 @@ def test_bone_density_waits_until_after_a_birth() -> None:
     assert "dxa" not in {test.test for test in pregnant.tests} and "dxa" in {test.test for test in other.tests}
     assert any("not before the birth" in advice.basis.text for advice in pregnant.avoid)
     assert any("DXA" in line and "birth" in line for line in plan_lines(pregnant))
+
+
+def test_a_chance_infarct_is_left_alone_and_a_dying_joint_end_is_not() -> None:
+    found = {"site": "knee", "age": 44, "onset": "incidental"}
+    shaft = {"imaging": {"mri": {"serpiginous_band": "yes", "fat_in_band": "yes", "metaphyseal": "yes"}}}
+    joint = {"imaging": {"mri": {"double_line": "yes", "epiphyseal": "yes", "edema_subchondral": "yes"}}}
+    calm, urgent = (reason_findings(Intake.from_dict({**found, **part})).plan for part in (shaft, joint))
+    assert calm.urgency in {Urgency.ROUTINE, Urgency.SOON} and urgent.urgency is Urgency.URGENT
+    assert not {"core_decompression", "iloprost", "hbot"} & {item.treatment for item in calm.care}
+
+
+@pytest.mark.parametrize(("site", "cause"), [("hand_wrist", "kienbock_disease"), ("shoulder", "osteonecrosis")])
+def test_a_dying_bone_is_imaged_where_it_lies(site: str, cause: str) -> None:
+    def reasons(place: str) -> str:
+        plan = make_plan(Intake(site=place, age=35), ranking(**{cause: 0.9}), CALM)
+        return " ".join(reason.text for test in plan.tests for reason in test.reasons)
+
+    assert "frog-leg" not in reasons(site) and "of the joint" in reasons(site)
+    assert "frog-leg" in reasons("hip_pelvis")

@@ -138,7 +138,7 @@ def test_what_is_asked_fits_the_patient() -> None:
 def test_a_chance_infarct_in_a_metaphysis_is_no_red_marrow(region: str) -> None:
     seen = {"mri": {"serpiginous_band": "yes", "fat_in_band": "yes", "metaphyseal": "yes"}}
     data = {"site": "knee", "age": 44, "onset": "incidental", "regions": [region], "imaging": seen}
-    assert reason_findings(Intake.from_dict(data)).differential.top.cause == "osteonecrosis"
+    assert reason_findings(Intake.from_dict(data)).differential.top.cause == "bone_infarct"
     plain = {**data, "imaging": {"mri": {"metaphyseal": "yes", "t1_fat_kept": "yes"}}}
     assert reason_findings(Intake.from_dict(plain)).differential.top.cause == "red_marrow_reconversion"
 
