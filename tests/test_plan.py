@@ -326,3 +326,17 @@ def test_a_dying_bone_is_imaged_where_it_lies(site: str, cause: str) -> None:
 
     assert "frog-leg" not in reasons(site) and "of the joint" in reasons(site)
     assert "frog-leg" in reasons("hip_pelvis")
+
+
+@pytest.mark.parametrize(
+    ("site", "cause", "elsewhere"),
+    [
+        ("foot_ankle", "bme_syndrome_primary", "both hips"),
+        ("knee", "regional_migratory_osteoporosis", "both hips"),
+        ("knee", "juvenile_idiopathic_arthritis", "Wrist"),
+    ],
+)
+def test_no_test_is_asked_for_at_another_joint(site: str, cause: str, elsewhere: str) -> None:
+    plan = make_plan(Intake(site=site, age=30), ranking(**{cause: 0.9}), CALM)
+    assert {"mri"} <= {test.test for test in plan.tests}
+    assert not any(elsewhere in reason.text for test in plan.tests for reason in test.reasons)
