@@ -340,3 +340,13 @@ def test_no_test_is_asked_for_at_another_joint(site: str, cause: str, elsewhere:
     plan = make_plan(Intake(site=site, age=30), ranking(**{cause: 0.9}), CALM)
     assert {"mri"} <= {test.test for test in plan.tests}
     assert not any(elsewhere in reason.text for test in plan.tests for reason in test.reasons)
+
+
+def test_no_needle_goes_into_a_possible_tumour_unplanned() -> None:
+    """Ewing sarcoma comes with fever and CRP: the sample for germs must not spoil the operation."""
+    likely = ranking(primary_bone_sarcoma=0.8, osteomyelitis=0.15)
+    raised = (Checked("cancer", "suspicious"), Checked("infection", "suspicious"), CALM[2])
+    for checks, planned in ((raised, True), ((CALM[0], *raised[1:]), False)):
+        plan = make_plan(Intake(site="leg", age=12), likely, checks)
+        sample = next(test for test in plan.tests if test.test == "biopsy")
+        assert ("plans the sample" in sample.reasons[0].text) is planned

@@ -61,12 +61,14 @@ class Circumstances:
     levels: Mapping[str, str] = field(default_factory=dict)
 
     def holds(self, condition: str) -> bool:
-        """Whether one condition of the data holds: ``*``, ``immature``, ``site:<id>`` or ``code:<finding>``."""
+        """Whether one condition holds: ``*``, ``immature``, ``site:<id>``, ``code:<finding>``, ``check:<kind>``."""
         kind, _, name = condition.partition(":")
         if kind == "site":
             return self.site == name
         if kind == "code":
             return name in self.present
+        if kind == "check":
+            return self.raised(name)
         return condition == "*" or (condition == "immature" and self.immature)
 
     def raised(self, check: str) -> bool:
