@@ -67,8 +67,10 @@ def read_intake(source: dict[str, Any] | Lined) -> dict[str, Any]:
 
 def _no_intake(lined: Lined) -> IntakeError:
     """The refusal of something that is no intake, most often a report in free text."""
-    text = isinstance(lined.data, str | dict)
-    what = "free text, which is not interpreted" if text else type(lined.data).__name__
+    if isinstance(lined.data, dict):
+        what = f"{next(iter(lined.data))!r} and no part of an intake; free text is not interpreted"
+    else:
+        what = "free text, which is not interpreted" if isinstance(lined.data, str) else type(lined.data).__name__
     return IntakeError(f"{lined.name} holds {what}", "entries such as `site: knee`", NO_INTAKE)
 
 
