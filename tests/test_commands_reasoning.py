@@ -122,6 +122,7 @@ def test_contradictions_are_named() -> None:
         ({"symptoms": {"no_pain": "yes", "night_pain": "yes"}}, "Pain at night"),
         ({"regions": ["femoral_head"]}, "not part of: Knee"),
         ({"age_group": "child"}, "the age counts"),
+        ({"imaging": {"mri": {"erosion_si": "yes"}}}, "cannot be seen at: Knee"),
     ],
 )
 def test_what_cannot_both_be_true_is_said_with_the_answer(part: dict[str, object], words: str) -> None:

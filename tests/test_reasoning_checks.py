@@ -165,3 +165,12 @@ def test_eroded_endplates_weigh_by_the_inflammation_beside_them() -> None:
     assert levels == [Level.SUSPICIOUS, Level.STRONGLY_SUSPICIOUS]
     bright = {"mri": {"disc_bright": "yes"}}
     assert run("infection", site="spine", imaging=bright, labs={"crp": "12 mg/L"}).level is Level.STRONGLY_SUSPICIOUS
+
+
+def test_what_is_contradicted_explains_no_danger_away() -> None:
+    elsewhere = run("cancer", site="knee", imaging={"mri": {"erosion_si": "yes"}})
+    there = run("cancer", site="si_joint", imaging={"mri": {"erosion_si": "yes"}})
+    assert (elsewhere.level, there.level) == (Level.INCOMPLETE, Level.NO_SIGN)
+    lost = {"t1_fat_lost": "yes"}
+    assert run("cancer", site="knee", age=30, imaging={"mri": {**lost, "t1_fat_kept": "yes"}}).level.positive
+    assert not run("cancer", site="knee", age=30, imaging={"mri": {**lost, "fracture_line": "yes"}}).level.positive

@@ -48,3 +48,18 @@ def normal() -> frozenset[str]:
     if unknown := codes - vocabulary().keys():
         raise KnowledgeError(f"clashes.yaml: unknown code {min(unknown)!r}", "a code of the vocabulary")
     return codes
+
+
+@cache
+def only_at() -> Mapping[str, frozenset[str]]:
+    """Finding -> the sites that can show it; a finding not listed is met anywhere.
+
+    Raises:
+        KnowledgeError: a code or site that does not exist.
+    """
+    rows = read_yaml("clashes.yaml")["only_at"]
+    places = {code: frozenset(row["sites"]) for row in rows for code in row["findings"]}
+    unknown = (places.keys() - vocabulary().keys()) | (frozenset().union(*places.values()) - choices()["site"].keys())
+    if unknown:
+        raise KnowledgeError(f"clashes.yaml: unknown {min(unknown)!r}", "codes of the vocabulary and sites")
+    return places

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from marrowscope.findings import State
+from marrowscope.findings import Origin, State
 from marrowscope.knowledge.choices import choices
-from marrowscope.knowledge.clashes import clashes, neighbours, normal
+from marrowscope.knowledge.clashes import clashes, neighbours, normal, only_at
 from marrowscope.knowledge.findings import Kind, implied, label_of, vocabulary
 from marrowscope.reasoning.intake import AGE_RANGE, OLDEST_GROUPED, Intake
 
@@ -37,13 +37,28 @@ def _apart(present: Collection[str]) -> Iterator[str]:
             yield f"{label_of(code)} does not go with: {'; '.join(beside)}"
 
 
+def contradicted(intake: Intake) -> frozenset[str]:
+    """Codes a person stated that clash with another statement or with the site: they explain no danger away."""
+    said = {f.code for f in intake.findings if f.state is State.PRESENT and f.origin is not Origin.MEASURED}
+    said &= vocabulary().keys()
+    apart = {code for one, others in clashes().items() if one in said for code in (one, *others) if {*others} & said}
+    near = neighbours().get(intake.site)
+    placed = {code for code in said if near is not None and intake.site not in only_at().get(code, near)}
+    return frozenset((apart & said) | placed)
+
+
 def _elsewhere(site: str, present: Collection[str]) -> Iterator[str]:
-    """Regions that the site does not have."""
+    """Regions that the site does not have, and findings that only another place shows."""
     near = neighbours().get(site)
+    if near is None:
+        return
+    place = choices()["site"][site].label
     for code in present:
         item = vocabulary()[code]
-        if near is not None and item.kind is Kind.REGION and item.section not in near:
-            yield f"{item.label} is not part of: {choices()['site'][site].label}"
+        if item.kind is Kind.REGION and item.section not in near:
+            yield f"{item.label} is not part of: {place}"
+        elif site not in only_at().get(code, near):
+            yield f"{item.label} cannot be seen at: {place}"
 
 
 def _aged(intake: Intake) -> Iterator[str]:
