@@ -174,3 +174,11 @@ def test_what_is_contradicted_explains_no_danger_away() -> None:
     lost = {"t1_fat_lost": "yes"}
     assert run("cancer", site="knee", age=30, imaging={"mri": {**lost, "t1_fat_kept": "yes"}}).level.positive
     assert not run("cancer", site="knee", age=30, imaging={"mri": {**lost, "fracture_line": "yes"}}).level.positive
+
+
+def test_blood_in_a_joint_is_never_no_sign_of_unstable_bone() -> None:
+    sprain = {"ligament_tear": "yes", "mechanism_pattern": "yes"}
+    assert run("unstable", site="knee", imaging={"mri": sprain}).level is Level.NO_SIGN
+    bleeding = {**sprain, "lipohaemarthrosis": "yes"}
+    assert run("unstable", site="knee", imaging={"mri": bleeding}).level is Level.INCOMPLETE
+    assert run("unstable", site="knee", imaging={"mri": {**bleeding, "osteochondral_fragment": "yes"}}).level.positive
