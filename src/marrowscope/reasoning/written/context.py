@@ -1,0 +1,128 @@
+"""What the words around a finding make of it: denied, doubted, of the past, of someone else (NegEx, ConText).
+
+A trigger speaks forward or backward up to the end of its statement; a longer trigger silences a shorter one inside it.
+The words are data (``reports/context.yaml``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+
+from marrowscope.knowledge.report_words import Hit, Phrases, Row, fold, read_words, report_data
+
+
+class Said(StrEnum):
+    """How a statement stands in its sentence; the order is that of precedence, the last the plain one."""
+
+    LATER = "later"
+    KIN = "kin"
+    ASKED = "asked"
+    OTHER = "other"
+    GONE = "gone"
+    ABSENT = "absent"
+    DOUBT = "doubt"
+    PAST = "past"
+    PRESENT = "present"
+
+
+@dataclass(frozen=True)
+class Reach:
+    """One trigger and the tokens it speaks of (from, up to and without)."""
+
+    said: Said
+    first: int
+    end: int
+    trigger: frozenset[int]
+
+
+@cache
+def _triggers(direction: str) -> Phrases:
+    return Phrases(read_words(report_data("context")[direction]))
+
+
+@cache
+def _ends() -> Phrases:
+    return Phrases([("", str(word)) for word in report_data("context")["ends"]])
+
+
+@cache
+def _starts() -> frozenset[str]:
+    return frozenset(fold(str(word)) for word in report_data("context")["starts"])
+
+
+def _longest(hits: list[tuple[str, Hit]]) -> list[tuple[str, Hit]]:
+    """Triggers that no longer one, of either direction, contains."""
+    return [
+        (direction, hit) for direction, hit in hits if not any(hit.words < other.words for _, other in hits)
+    ]
+
+
+def reaches(row: Row, spoken: frozenset[int] = frozenset()) -> list[Reach]:
+    """Every trigger of a sentence with its reach; one whose words are all in ``spoken`` (a finding's own) is none."""
+    found = [(way, hit) for way in ("before", "after") for hit in _triggers(way).find(row)]
+    kept = [
+        (way, hit) for way, hit in _longest(found) if not hit.words <= spoken and hit.name != "none"
+    ]
+    stops = _hard_ends(row)
+    starts = sorted(hit.first for way, hit in kept if way == "before")
+    out = []
+    for way, hit in kept:
+        if way == "before":
+            limit = min([stop for stop in stops if stop > hit.last], default=len(row.tokens))
+            limit = min([limit, *(other for other in starts if other > hit.last and not _adds(row, hit, other))])
+            out.append(Reach(Said(hit.name), hit.last + 1, _soft_end(row, hit.last + 1, limit), hit.words))
+        else:
+            start = max([stop for stop in stops if stop < hit.first], default=-1) + 1
+            out.append(Reach(Said(hit.name), _soft_start(row, start, hit.first), hit.first, hit.words))
+    return out
+
+
+def _adds(row: Row, hit: Hit, other: int) -> bool:
+    """Whether the trigger at ``other`` follows at once, so that both hold (``no suspicious``, ``no previous``)."""
+    return all(row.tokens[i].text not in (",", "and") for i in range(hit.last + 1, other)) and other - hit.last < _NEAR
+
+
+_NEAR = 4
+"""Tokens between two triggers that belong to one statement."""
+
+
+def _hard_ends(row: Row) -> list[int]:
+    marks = [i for i, token in enumerate(row.tokens) if token.text in (";", ":", "(", ")")]
+    return sorted({*marks, *(hit.first for hit in _ends().find(row))})
+
+
+def _soft_end(row: Row, first: int, limit: int) -> int:
+    """Where a comma or ``and`` begins a new statement; a list that goes on with ``or`` is one statement."""
+    words = [token.text for token in row.tokens]
+    for i in range(first, limit):
+        if words[i] not in (",", "and"):
+            continue
+        rest = words[i + 1 : limit]
+        upto = rest.index(",") if "," in rest else len(rest)
+        if _starts() & set(rest[:_AHEAD][:upto]) and not {"or", "nor"} & set(rest):
+            return i
+    return limit
+
+
+_AHEAD = 2
+"""Tokens after a comma that are looked at for the start of a new statement."""
+
+
+def _soft_start(row: Row, first: int, end: int) -> int:
+    """The last comma, ``and`` or similar before which a statement of its own (with a verb) stands."""
+    words = [token.text for token in row.tokens]
+    verbs = _starts() - {","}
+    for i in range(end - 1, first, -1):
+        if words[i] in (",", "and") and verbs & set(words[first:i]):
+            return i + 1
+    return first
+
+
+def said_of(hit: Hit, found: list[Reach]) -> Said:
+    """How a finding stands: the strongest trigger whose reach holds its last word."""
+    holding = {
+        reach.said for reach in found if reach.first <= hit.last < reach.end and not reach.trigger & hit.words
+    }
+    return next((said for said in Said if said in holding), Said.PRESENT)

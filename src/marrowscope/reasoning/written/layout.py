@@ -1,0 +1,191 @@
+"""The layout of a report: what names a person is dropped first, then sections, then sentences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from marrowscope.errors import IntakeError
+from marrowscope.knowledge.report_words import report_data
+
+MAX_CHARACTERS = 200_000
+"""Longest report read, in characters: a hundred times a long one."""
+
+MAX_SENTENCE = 600
+"""Characters of one sentence that are read; run-on text is cut there, so that no reach is endless."""
+
+FEWEST_LETTERS = 0.5
+"""Share of letters and spaces below which a text is none."""
+
+OPENING = "opening"
+"""The section of what stands before any heading."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence, the section it stands in and the side its paragraph is about (or empty)."""
+
+    text: str
+    section: str
+    side: str = ""
+
+
+def check_text(text: str) -> None:
+    """Refuse what cannot be a report.
+
+    Raises:
+        IntakeError: empty, too long, or not text.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise IntakeError(f"{len(text)} characters", f"a report of at most {MAX_CHARACTERS}", "one report at a time")
+    if not text.strip():
+        raise IntakeError("an empty text", "a radiology report in plain text")
+    plain_part = sum(char.isalpha() or char.isspace() for char in text)
+    if "\x00" in text or "\ufffd" in text or plain_part < FEWEST_LETTERS * len(text):
+        raise IntakeError("no readable text", "a radiology report in plain text", "export it as .txt (UTF-8)")
+
+
+def _any(words: list[str]) -> str:
+    return "|".join(re.escape(str(word)).replace(r"\ ", r"\s+") for word in sorted(words, key=len, reverse=True))
+
+
+@cache
+def _private() -> re.Pattern[str]:
+    """A private field: at the start of a line, or after a wide gap or mark within it."""
+    names = _any(report_data("text")["private"])
+    return re.compile(rf"(?im)(?:^|(?<=[|;\t])|(?<=\s\s)|(?<=[.,]\s))[ \t]*(?:{names})[ \t]*(?:[:#=]|\bby\b)[ \t]*")
+
+
+_NEXT_FIELD = re.compile(r"(?:\s{2,}|[|;\t]|\.\s+)(?=[A-Z][\w .'/()-]{1,40}:)|\n")
+
+
+def _street() -> re.Pattern[str]:
+    return re.compile(rf"(?i)^\s*\d{{1,5}}[a-z]?,?\s+(?:[\w'.-]+\s+){{1,4}}(?:{_any(report_data('text')['street'])})\b")
+
+
+def without_person(text: str) -> tuple[str, frozenset[str]]:
+    """The report without the fields that name a person, and the words those fields held (to be hidden in quotes)."""
+    kept, hidden, at = [], set[str](), 0
+    for match in _private().finditer(text):
+        if match.start() < at:
+            continue
+        end = _NEXT_FIELD.search(text, match.end())
+        stop = end.start() if end else len(text)
+        kept.append(text[at : match.start()])
+        hidden.update(re.findall(r"[^\W_]{2,}", re.sub(r"\b\d{1,4}\b", " ", text[match.end() : stop])))
+        at = stop
+    kept.append(text[at:])
+    lines = [line for line in "".join(kept).splitlines() if not _street().search(line)]
+    return "\n".join(lines), frozenset(word.lower() for word in hidden)
+
+
+@cache
+def _heading() -> re.Pattern[str]:
+    names = _any([name for names in report_data("text")["sections"].values() for name in names])
+    inline = rf"(?:^|(?<=[.!?;\n])\s+|(?<=\n))[ \t]*(?P<name>{names})[ \t]*(?::|\s-\s|[ \t]*(?=\n|\Z))"
+    return re.compile(rf"(?im){inline}")
+
+
+@cache
+def _section_of(name: str) -> str:
+    wanted = " ".join(name.lower().split())
+    return next(section for section, names in report_data("text")["sections"].items() if wanted in names)
+
+
+def sections(text: str) -> list[tuple[str, str]]:
+    """The text cut at its headings: ``(section, text)``; without headings all of it is the opening."""
+    found, section, at = [], OPENING, 0
+    for match in _heading().finditer(text):
+        found.append((section, text[at : match.start()]))
+        section, at = _section_of(match["name"]), match.end()
+    return [(name, part.strip()) for name, part in [*found, (section, text[at:])] if part.strip()]
+
+
+_BULLET = re.compile(r"^\s*(?:[-*•·]|\d{1,2}[.)])\s+")
+_LABEL = re.compile(r"^[A-Z][\w /,&-]{1,40}:")
+_POINT = re.compile(r"(?<!\bDr)(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bvs)(?<!\be\.g)(?<!\bi\.e)(?<!\bapprox)(?<!\bNo)(?<=[.!;])\s+")
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Lines joined where a sentence goes on in the next one."""
+    held = ""
+    for raw in text.splitlines():
+        line = _BULLET.sub("", raw).strip()
+        if not line:
+            goes_on = False
+        else:
+            goes_on = bool(held) and held[-1] not in ".:;!?" and not _BULLET.match(raw) and not _LABEL.match(line)
+        if held and not goes_on:
+            yield held
+            held = ""
+        held = f"{held} {line}".strip()
+    if held:
+        yield held
+
+
+def sentences(text: str) -> list[Sentence]:
+    """Every sentence with its section; a paragraph's heading such as ``Left knee:`` gives the side."""
+    found = []
+    for section, part in sections(text):
+        side = ""
+        for line in _lines(part):
+            side = _side_heading(line, side)
+            for sentence in _POINT.split(line):
+                pieces = [sentence[i : i + MAX_SENTENCE] for i in range(0, len(sentence), MAX_SENTENCE)]
+                found += [Sentence(piece.strip(), section, side) for piece in pieces if piece.strip()]
+    return found
+
+
+_SIDE_HEADING = re.compile(r"(?i)^(?:the\s+)?(left|right)\b[\w ]{0,25}:")
+
+
+def _side_heading(line: str, side: str) -> str:
+    if match := _SIDE_HEADING.match(line):
+        return match[1].lower()
+    return "" if _LABEL.match(line) else side
+
+
+@cache
+def _known_words() -> frozenset[str]:
+    """Every word of the knowledge base (sources, which name authors, left out): what may be quoted with a capital."""
+    folder = files("marrowscope.knowledge") / "data"
+    words = set(map(str, report_data("text")["eponyms"]))
+    stack = [entry for entry in folder.iterdir() if entry.name != "sources"]
+    while stack:
+        entry = stack.pop()
+        if entry.is_dir():
+            stack += list(entry.iterdir())
+        elif entry.name.endswith(".yaml"):
+            words.update(re.findall(r"[^\W\d_]+", entry.read_text(encoding="utf-8").lower()))
+    return frozenset(words)
+
+
+@cache
+def _titled() -> re.Pattern[str]:
+    titles = _any(report_data("text")["titles"])
+    return re.compile(rf"\b(?i:{titles})\b\.?\s+(?:[A-Z][\w'’-]*\.?[ ]?){{1,3}}")
+
+
+_NUMBERS = re.compile(r"\b\d{1,4}[-/.]\w{2,9}[-/.]\d{2,4}\b|\b[\w.+-]+@[\w.-]+\b|\+?\d[\d -]{6,}\d|\b\w*\d{5,}\w*\b")
+_CAPITAL = re.compile(r"(?<![\w-])[A-ZÀ-Þ][^\W\d_]+(?:['’-][^\W\d_]+)*")
+
+
+def quoted(text: str, hidden: frozenset[str]) -> str:
+    """A sentence as it may be shown: names, dates, numbers of a person and unknown capitalised words replaced."""
+    shown = _NUMBERS.sub("[number]", _titled().sub("[name] ", text))
+    shown = _CAPITAL.sub(lambda match: match[0] if _harmless(match[0]) else "[name]", shown)
+    if hidden:
+        shown = re.sub(r"[^\W_]{2,}", lambda match: _shown_word(match[0], hidden), shown)
+    return " ".join("".join(char if char.isprintable() else " " for char in shown).split())
+
+
+def _harmless(word: str) -> bool:
+    return all(part in _known_words() or len(part) == 1 for part in re.split(r"['’-]", word.lower()))
+
+
+def _shown_word(word: str, hidden: frozenset[str]) -> str:
+    common = word.islower() and word in _known_words()
+    return "[name]" if word.lower() in hidden and not common else word
