@@ -26,7 +26,7 @@ def _pairs(wanted: frozenset[Kind]) -> list[tuple[str, str]]:
         (item.code, phrase)
         for item in vocabulary().values()
         if item.kind in wanted
-        for text in (item.label, *item.also)
+        for text in (_name(item.code), item.label, *item.also)
         if plain(text) not in ignored and (phrase := _literal(text))
     ]
 
@@ -40,6 +40,11 @@ def _known(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     if unknown := sorted({name for name, _ in pairs} - vocabulary().keys()):
         raise KnowledgeError(f"report phrases for {', '.join(unknown)}", "codes of the findings vocabulary")
     return pairs
+
+
+def _name(code: str) -> str:
+    """The code itself as words; nothing for those that begin with the kind of image."""
+    return "" if code.startswith(tuple(report_data("phrases")["only_on"])) else code.replace("_", " ")
 
 
 _SAID = frozenset({Kind.SYMPTOM, Kind.HISTORY, Kind.CONDITION, Kind.DRUG, Kind.IMAGING})

@@ -24,6 +24,7 @@ class Said(StrEnum):
     ABSENT = "absent"
     DOUBT = "doubt"
     PAST = "past"
+    STORY = "story"
     PRESENT = "present"
 
 
@@ -35,6 +36,14 @@ class Reach:
     first: int
     end: int
     trigger: frozenset[int]
+    forward: bool
+
+    def holds(self, hit: Hit) -> bool:
+        """Whether the trigger speaks of the finding; one made of the finding's own words does not."""
+        if self.trigger <= hit.words:
+            return False
+        near = hit.last if self.forward else hit.first
+        return self.first <= near < self.end or (self.first <= near < min(self.trigger) and bool(self.trigger & hit.words))
 
 
 @cache
@@ -63,20 +72,37 @@ def reaches(row: Row, spoken: frozenset[int] = frozenset()) -> list[Reach]:
     """Every trigger of a sentence with its reach; one whose words are all in ``spoken`` (a finding's own) is none."""
     found = [(way, hit) for way in ("before", "after") for hit in _triggers(way).find(row)]
     kept = [
-        (way, hit) for way, hit in _longest(found) if not hit.words <= spoken and hit.name != "none"
+        (way, hit)
+        for way, hit in _longest(found)
+        if not hit.words <= spoken and hit.name != "none" and _asks(row, way, hit)
     ]
     stops = _hard_ends(row)
     starts = sorted(hit.first for way, hit in kept if way == "before")
     out = []
     for way, hit in kept:
-        if way == "before":
+        if hit.name == Said.KIN:
+            out.append(Reach(Said.KIN, hit.last + 1, _close(row, hit.last), hit.words, True))
+        elif way == "before":
             limit = min([stop for stop in stops if stop > hit.last], default=len(row.tokens))
             limit = min([limit, *(other for other in starts if other > hit.last and not _adds(row, hit, other))])
-            out.append(Reach(Said(hit.name), hit.last + 1, _soft_end(row, hit.last + 1, limit), hit.words))
+            out.append(Reach(Said(hit.name), hit.last + 1, _soft_end(row, hit.last + 1, limit), hit.words, True))
         else:
             start = max([stop for stop in stops if stop < hit.first], default=-1) + 1
-            out.append(Reach(Said(hit.name), _soft_start(row, start, hit.first), hit.first, hit.words))
+            out.append(Reach(Said(hit.name), _soft_start(row, start, hit.first), hit.first, hit.words, False))
     return out
+
+
+def _close(row: Row, after: int) -> int:
+    """The next semicolon or the end: a relative's illness is told in whole sentences."""
+    return next((i for i in range(after + 1, len(row.tokens)) if row.tokens[i].text == ";"), len(row.tokens))
+
+
+def _asks(row: Row, way: str, hit: Hit) -> bool:
+    """A question mark asks of what follows it, at the end of a statement of what stands before; other words always."""
+    if row.tokens[hit.first].text != "?":
+        return True
+    after = row.tokens[hit.last + 1].text if hit.last + 1 < len(row.tokens) else ";"
+    return (after in (",", ";", ")")) == (way == "after")
 
 
 def _adds(row: Row, hit: Hit, other: int) -> bool:
@@ -122,7 +148,5 @@ def _soft_start(row: Row, first: int, end: int) -> int:
 
 def said_of(hit: Hit, found: list[Reach]) -> Said:
     """How a finding stands: the strongest trigger whose reach holds its last word."""
-    holding = {
-        reach.said for reach in found if reach.first <= hit.last < reach.end and not reach.trigger & hit.words
-    }
+    holding = {reach.said for reach in found if reach.holds(hit)}
     return next((said for said in Said if said in holding), Said.PRESENT)

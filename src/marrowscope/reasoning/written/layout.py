@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 from marrowscope.errors import IntakeError
 from marrowscope.knowledge.report_words import report_data
@@ -31,6 +32,37 @@ class Sentence:
     text: str
     section: str
     side: str = ""
+
+
+MAX_BYTES = 4 * MAX_CHARACTERS
+"""Largest file opened: four bytes a character at most in UTF-8."""
+
+
+def report_text(name: str) -> str:
+    """The text of a report file, or of standard input for ``-``.
+
+    Raises:
+        IntakeError: the file cannot be read, is too large, or is not text. The name is never repeated: it may hold a
+            patient's.
+    """
+    import sys
+
+    try:
+        if name == "-":
+            raw = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with Path(name).open("rb") as file:
+                raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise IntakeError("the report file cannot be read", "a text file", "check the path") from error
+    if len(raw) > MAX_BYTES:
+        raise IntakeError("a file that is too large", f"a report of at most {MAX_CHARACTERS} characters")
+    for encoding in ("utf-8-sig", "cp1252"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise IntakeError("no readable text", "a radiology report in plain text", "export it as .txt (UTF-8)")
 
 
 def check_text(text: str) -> None:
@@ -106,7 +138,7 @@ def sections(text: str) -> list[tuple[str, str]]:
 
 _BULLET = re.compile(r"^\s*(?:[-*•·]|\d{1,2}[.)])\s+")
 _LABEL = re.compile(r"^[A-Z][\w /,&-]{1,40}:")
-_POINT = re.compile(r"(?<!\bDr)(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bvs)(?<!\be\.g)(?<!\bi\.e)(?<!\bapprox)(?<!\bNo)(?<=[.!;])\s+")
+_POINT = re.compile(r"(?<=[.!;])(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bProf\.)(?<!\bvs\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bapprox\.)\s+")
 
 
 def _lines(text: str) -> Iterator[str]:

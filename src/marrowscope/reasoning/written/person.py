@@ -92,7 +92,8 @@ def weeks_of(sentences: Sequence[Sentence], injured: Sequence[str]) -> float | N
                 return round(_weeks(match), 2)
     for sentence in told:
         for match in _amount().finditer(sentence.text):
-            if (match["after"] or "").strip() == "ago" and sentence.text in injured:
+            since = "since" in sentence.text[: match.start()].lower()
+            if (match["after"] or "").strip() == "ago" and (since or sentence.text in injured):
                 return round(_weeks(match), 2)
     return None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from marrowscope.findings import State
+from marrowscope.knowledge.causes import causes
 from marrowscope.knowledge.findings import Kind, implied, vocabulary
 from marrowscope.knowledge.report_terms import (
     denied_phrases,
@@ -75,6 +76,8 @@ class About:
 
 def tell(text: str, section: str, about: About) -> Told:
     """The statements of one sentence; laboratory values are taken out before."""
+    if section == HISTORY and not about.sectioned:
+        section = OPENING
     row = Row.of(tokens_of(text))
     image = _image(text, section, about)
     if image is None:
@@ -105,7 +108,9 @@ def _hits(row: Row, site: str) -> tuple[list[Hit], list[Hit], list[Hit], list[Hi
     said, denied = list(said_phrases().find(row)), list(denied_phrases().find(row))
     opinions, places = list(diagnosis_phrases().find(row)), list(place_phrases().find(row))
     spoken = {hit.words for hit in (*said, *denied, *opinions)}
-    firm = {hit.words for hit in denied} | {hit.words for hit in opinions}
+    firm = {hit.words for hit in denied} | {hit.words for hit in opinions if hit.name not in causes()}
+    kept = report_data("phrases")["kept"]
+    free = {hit for hit in said for other in said if hit.words < other.words and _kept(kept, hit, other)}
 
     def whole(hits: Iterable[Hit], rivals: set[frozenset[int]]) -> list[Hit]:
         return sorted(
@@ -113,8 +118,13 @@ def _hits(row: Row, site: str) -> tuple[list[Hit], list[Hit], list[Hit], list[Hi
             key=lambda hit: (hit.first, hit.name),
         )
 
-    said = [hit for hit in whole(said, spoken) if hit.words not in firm]
+    said = [hit for hit in (*whole(said, spoken), *free) if hit.words not in firm]
     return said, whole(denied, spoken), whole(opinions, spoken), _own_places(whole(places, {h.words for h in places}), site)
+
+
+def _kept(kept: dict[str, list[str]], hit: Hit, other: Hit) -> bool:
+    """Whether a finding stands although the words of another one contain its own."""
+    return "any" in kept.get(hit.name, ()) or other.name in kept.get(hit.name, ())
 
 
 def _own_places(places: list[Hit], site: str) -> list[Hit]:
@@ -143,7 +153,8 @@ def _statement(
 def _clinical(code: str, kind: Kind, said: Said, deny: bool, section: str, text: str) -> Statement | None:
     if section not in CLINICAL_SECTIONS and code not in report_data("text")["clinical_in_findings"]:
         return None
-    state = {Said.PRESENT: State.PRESENT, Said.ABSENT: State.ABSENT}.get(said, State.UNKNOWN)
+    coded = {Said.PRESENT: State.PRESENT, Said.STORY: State.PRESENT, Said.ABSENT: State.ABSENT}
+    state = coded.get(said, State.UNKNOWN)
     if said is Said.PAST and kind is not Kind.SYMPTOM:
         state = State.PRESENT
     if deny:
