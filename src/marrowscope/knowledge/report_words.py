@@ -18,6 +18,9 @@ from marrowscope.knowledge.search import plain
 SHORT_GAP, LONG_GAP, EITHER_GAP = 3, 8, 6
 """Words a gap may span: ``..``, ``...`` and ``~``; wide enough for adjectives, too short to reach the next subject."""
 
+LIST_GAP = 16
+"""Words of a list of structures that one ``are intact`` speaks of."""
+
 _TOKEN = re.compile(
     r"\d+/\d+|[A-Za-z]{1,2}/[A-Za-z]{1,2}(?![A-Za-z])|\d+(?:[.,]\d+)*|[^\W\d_]+\d*(?:'s)?|[;,:()?#+&=<>/]", re.UNICODE
 )
@@ -63,7 +66,14 @@ def tokens_of(text: str) -> tuple[Token, ...]:
         raw = match.group().lower()
         words = str(short[raw]).split() if raw in short else [raw]
         found += [Token(fold(word), match.start(), match.end()) for word in words if word != "/"]
-    return tuple(found)
+    return tuple(_verdict(found, i) for i in range(len(found)))
+
+
+def _verdict(tokens: list[Token], i: int) -> Token:
+    """The token, or ``is`` in place of a colon before a verdict: ``Effusion: none`` is a statement."""
+    token = tokens[i]
+    before_verdict = i + 1 < len(tokens) and tokens[i + 1].text in report_data("text")["verdicts"]
+    return Token("is", token.start, token.end) if token.text == ":" and before_verdict else token
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,7 @@ class Phrases:
     """Many phrases, each with a name; :meth:`find` gives every one that a sentence holds."""
 
     def __init__(self, entries: Iterable[tuple[str, str]], stops: Iterable[str] = ()) -> None:
-        """Compile ``(name, phrase)`` pairs; a gap passes none of the words in ``stops``."""
+        """Compile ``(name, phrase)`` pairs; with ``stops`` a long gap is a list and passes none of these words."""
         self._by_word: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
         self._by_start: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
         barred = "|".join(re.escape(fold(word)) for word in stops)
@@ -116,7 +126,8 @@ class Phrases:
                 self._add(name, words, gap)
 
     def _add(self, name: str, words: list[str], gap: str) -> None:
-        pattern = re.compile(" " + "".join(_piece(word, gap) for word in words))
+        wide = LIST_GAP if gap != _BREAKS else LONG_GAP
+        pattern = re.compile(" " + "".join(_piece(word, gap, wide) for word in words))
         anchors = next(word for word in words if not word.startswith("..") and not word.endswith("?") or word == "?")
         for anchor in _forms(anchors):
             if anchor.endswith("*"):
@@ -169,9 +180,9 @@ def _forms(word: str) -> list[str]:
     return [f"{plain(part.rstrip('*'))}*" if part.endswith("*") else fold(part) for part in parts]
 
 
-def _piece(word: str, gap: str) -> str:
+def _piece(word: str, gap: str, wide: int) -> str:
     if word in _GAPS:
-        return rf"(?:{gap} ){{0,{_GAPS[word]}}}?"
+        return rf"(?:{gap} ){{0,{wide if word == '...' else _GAPS[word]}}}?"
     forms = "|".join(
         re.escape(form[:-1]) + r"\S*" if form.endswith("*") else re.escape(form) for form in _forms(word)
     )

@@ -57,6 +57,11 @@ def _ends() -> Phrases:
 
 
 @cache
+def _doubt_ends() -> Phrases:
+    return Phrases([("", str(word)) for word in report_data("context")["ends_doubt"]])
+
+
+@cache
 def _starts() -> frozenset[str]:
     return frozenset(fold(str(word)) for word in report_data("context")["starts"])
 
@@ -76,19 +81,21 @@ def reaches(row: Row, spoken: frozenset[int] = frozenset()) -> list[Reach]:
         for way, hit in _longest(found)
         if not hit.words <= spoken and hit.name != "none" and _asks(row, way, hit)
     ]
-    stops = _hard_ends(row)
+    stops, doubt_stops = _hard_ends(row), {hit.first for hit in _doubt_ends().find(row)}
     starts = sorted(hit.first for way, hit in kept if way == "before")
     out = []
     for way, hit in kept:
         if hit.name == Said.KIN:
             out.append(Reach(Said.KIN, hit.last + 1, _close(row, hit.last), hit.words, True))
         elif way == "before":
-            limit = min([stop for stop in stops if stop > hit.last], default=len(row.tokens))
+            own = sorted({*stops, *doubt_stops}) if hit.name == Said.DOUBT else stops
+            limit = min([stop for stop in own if stop > hit.last], default=len(row.tokens))
             limit = min([limit, *(other for other in starts if other > hit.last and not _adds(row, hit, other))])
             out.append(Reach(Said(hit.name), hit.last + 1, _soft_end(row, hit.last + 1, limit), hit.words, True))
         else:
-            start = max([stop for stop in stops if stop < hit.first], default=-1) + 1
-            out.append(Reach(Said(hit.name), _soft_start(row, start, hit.first), hit.first, hit.words, False))
+            spoken_to = _spoken_to(row, stops, hit.first)
+            start = max([stop for stop in stops if stop < spoken_to], default=-1) + 1
+            out.append(Reach(Said(hit.name), _soft_start(row, start, spoken_to), hit.first, hit.words, False))
     return out
 
 
@@ -117,6 +124,18 @@ _NEAR = 4
 def _hard_ends(row: Row) -> list[int]:
     marks = [i for i, token in enumerate(row.tokens) if token.text in (";", ":", "(", ")")]
     return sorted({*marks, *(hit.first for hit in _ends().find(row))})
+
+
+def _spoken_to(row: Row, stops: list[int], trigger: int) -> int:
+    """The token after the subject of a trigger: ``edema, which has now`` (resolved) speaks of the edema."""
+    end = trigger
+    while end > 0 and (end - 1 in stops or row.tokens[end - 1].text in _LINKS) and row.tokens[end - 1].text != ";":
+        end -= 1
+    return end
+
+
+_LINKS = frozenset({",", "is", "are", "was", "were", "been", "now"})
+"""Words between a subject and what is said of it."""
 
 
 def _soft_end(row: Row, first: int, limit: int) -> int:

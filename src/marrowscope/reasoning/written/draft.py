@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from marrowscope.errors import IntakeError
@@ -72,7 +72,7 @@ def plain_data(read: ReadReport) -> dict[str, Any]:
         "labs": [{"item": item.code, "value": item.value, "quote": item.quote} for item in read.labs],
         "not_coded": [{"code": item.code, "why": REASONS[item.why], "quote": item.quote} for item in read.left],
         "reporter_opinion": [
-            {"names": [_name(name) for name in item.names], "how": _how(item.how), "quote": item.quote}
+            {"names": _names(item.names), "how": _how(item.how), "quote": item.quote}
             for item in read.views
         ],
         "elsewhere": list(read.elsewhere),
@@ -83,7 +83,7 @@ def plain_data(read: ReadReport) -> dict[str, Any]:
 def intake_data(read: ReadReport) -> dict[str, Any]:
     """The drafted intake as plain data."""
     data: dict[str, Any] = {"schema": SCHEMA}
-    data |= {name: value for name in PERSON if (value := getattr(read, name)) not in (None, "")}
+    data |= dict(_person(read))
     for item in read.coded:
         place = place_of(item)
         if place == ("regions",):
@@ -101,6 +101,13 @@ def intake_data(read: ReadReport) -> dict[str, Any]:
     return data
 
 
+def _person(read: ReadReport) -> Iterator[tuple[str, Any]]:
+    for name in PERSON:
+        value = getattr(read, name)
+        if value not in (None, ""):
+            yield name, int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _kept(read: ReadReport) -> Iterator[str]:
     """What is shown beside the answer and never weighed: doubts and the reporter's opinions."""
     doubts = dict.fromkeys(item.quote for item in read.left if item.why in (Said.DOUBT, Said.ASKED))
@@ -113,9 +120,10 @@ def _how(said: Said) -> str:
     return OPINIONS.get(said, "mentioned")
 
 
-def _name(name: str) -> str:
-    cause = causes().get(name)
-    return cause.label if cause else name
+def _names(names: Iterable[str]) -> list[str]:
+    """The diagnoses in words, each once: the cause's label where it is one of ours."""
+    shown = (cause.label if (cause := causes().get(name)) else name for name in sorted(names, key=lambda n: n not in causes()))
+    return list({name.lower(): name for name in reversed(list(shown))}.values())[::-1]
 
 
 def draft(read: ReadReport) -> str:
@@ -191,7 +199,7 @@ def _remarks(read: ReadReport) -> Iterator[str]:
 
 def _lists(read: ReadReport) -> list[tuple[str, list[str]]]:
     left = [f'{item.code} ({REASONS[item.why]}): "{item.quote}"' for item in read.left]
-    views = [f'{", ".join(_name(name) for name in item.names)} ({_how(item.how)}): "{item.quote}"' for item in read.views]
+    views = [f'{", ".join(_names(item.names))} ({_how(item.how)}): "{item.quote}"' for item in read.views]
     return [
         ("Said to be uncertain or otherwise not coded", left),
         ("The reporter's own opinion, not used as evidence", views),
@@ -202,7 +210,7 @@ def _lists(read: ReadReport) -> list[tuple[str, list[str]]]:
 
 def table(read: ReadReport) -> str:
     """The draft as a short table for the screen."""
-    person = [f"{name} {getattr(read, name)}" for name in PERSON if getattr(read, name) not in (None, "")]
+    person = [f"{name} {value}" for name, value in _person(read)]
     lines = [*WARNING, "read: " + ", ".join(person)]
     for state, title in ((State.PRESENT, "said to be present"), (State.ABSENT, "said to be absent")):
         rows = [item for item in read.coded if item.state is state]

@@ -76,8 +76,12 @@ def check_text(text: str) -> None:
     if not text.strip():
         raise IntakeError("an empty text", "a radiology report in plain text")
     plain_part = sum(char.isalpha() or char.isspace() for char in text)
-    if "\x00" in text or "\ufffd" in text or plain_part < FEWEST_LETTERS * len(text):
+    if _CONTROL.search(text) or "\ufffd" in text or plain_part < FEWEST_LETTERS * len(text):
         raise IntakeError("no readable text", "a radiology report in plain text", "export it as .txt (UTF-8)")
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
+"""Characters no text file holds."""
 
 
 def _any(words: list[str]) -> str:
@@ -88,7 +92,7 @@ def _any(words: list[str]) -> str:
 def _private() -> re.Pattern[str]:
     """A private field: at the start of a line, or after a wide gap or mark within it."""
     names = _any(report_data("text")["private"])
-    return re.compile(rf"(?im)(?:^|(?<=[|;\t])|(?<=\s\s)|(?<=[.,]\s))[ \t]*(?:{names})[ \t]*(?:[:#=]|\bby\b)[ \t]*")
+    return re.compile(rf"(?im)(?:^|(?<=[|;\t])|(?<=\s\s)|(?<=[.,]\s))[ \t]*(?:{names})\b[ \t]*(?:[:#=]|\bby\b|(?=[A-Z]{{0,3}}-?\d{{3,}}))[ \t]*")
 
 
 _NEXT_FIELD = re.compile(r"(?:\s{2,}|[|;\t]|\.\s+)(?=[A-Z][\w .'/()-]{1,40}:)|\n")
@@ -208,7 +212,7 @@ _CAPITAL = re.compile(r"(?<![\w-])[A-ZÀ-Þ][^\W\d_]+(?:['’-][^\W\d_]+)*")
 def quoted(text: str, hidden: frozenset[str]) -> str:
     """A sentence as it may be shown: names, dates, numbers of a person and unknown capitalised words replaced."""
     shown = _NUMBERS.sub("[number]", _titled().sub("[name] ", text))
-    shown = _CAPITAL.sub(lambda match: match[0] if _harmless(match[0]) else "[name]", shown)
+    shown = _CAPITAL.sub(lambda match: match[0] if _harmless(match[0]) else "[...]", shown)
     if hidden:
         shown = re.sub(r"[^\W_]{2,}", lambda match: _shown_word(match[0], hidden), shown)
     return " ".join("".join(char if char.isprintable() else " " for char in shown).split())

@@ -239,7 +239,8 @@ class _Reading:
         self.statements += told.statements
         self.opinions += told.opinions
         self.places += [(code, part.text) for code in told.places if self._near(code)]
-        if not told.understood and rest == part.text and clinical_words() & {token.text for token in tokens_of(rest)}:
+        heading = part.section == OPENING and bool(named("images", rest))
+        if not told.understood and not heading and rest == part.text and clinical_words() & {token.text for token in tokens_of(rest)}:
             self.unread.append(self._quote(part.text))
         return side
 

@@ -118,6 +118,8 @@ def _hits(row: Row, site: str) -> tuple[list[Hit], list[Hit], list[Hit], list[Hi
             key=lambda hit: (hit.first, hit.name),
         )
 
+    found = {hit.words for hit in said}
+    opinions = [hit for hit in opinions if hit.name not in causes() or hit.words not in found]
     said = [hit for hit in (*whole(said, spoken), *free) if hit.words not in firm]
     return said, whole(denied, spoken), whole(opinions, spoken), _own_places(whole(places, {h.words for h in places}), site)
 
