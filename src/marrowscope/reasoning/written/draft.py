@@ -8,12 +8,13 @@ from typing import Any
 
 from marrowscope.errors import IntakeError
 from marrowscope.findings import State
-from marrowscope.knowledge.causes import causes
+from marrowscope.knowledge.causes import causes, groups
 from marrowscope.knowledge.findings import Kind, vocabulary
+from marrowscope.knowledge.report_words import report_data
 from marrowscope.reasoning.intake import SCHEMA, Intake
 from marrowscope.reasoning.intake_text import parse_text
 from marrowscope.reasoning.written.context import Said
-from marrowscope.reasoning.written.read import Coded, ReadReport
+from marrowscope.reasoning.written.read import Coded, ReadReport, View
 
 WARNING = (
     "Drafted by software from a written report. A person must check every line before use.",
@@ -112,8 +113,19 @@ def _kept(read: ReadReport) -> Iterator[str]:
     """What is shown beside the answer and never weighed: doubts and the reporter's opinions."""
     doubts = dict.fromkeys(item.quote for item in read.left if item.why in (Said.DOUBT, Said.ASKED))
     yield from (f"said to be uncertain: {quote}" for quote in doubts)
-    views = dict.fromkeys((_how(item.how), item.quote) for item in read.views)
+    views = dict.fromkeys((_how(item.how) + _alarm(item), item.quote) for item in read.views)
     yield from (f"the reporter's opinion ({how}): {quote}" for how, quote in views)
+
+
+def _alarm(view: View) -> str:
+    """A mark where the reporter names cancer or infection and does not deny it: no code carries it on."""
+    grave = {name for name in view.names if name in report_data("text")["alarms"] or _is_grave(name)}
+    return "; names cancer or infection" if grave and view.how is not Said.ABSENT else ""
+
+
+def _is_grave(name: str) -> bool:
+    cause = causes().get(name)
+    return cause is not None and (groups()[cause.group].cancer or groups()[cause.group].infection)
 
 
 def _how(said: Said) -> str:
@@ -199,7 +211,7 @@ def _remarks(read: ReadReport) -> Iterator[str]:
 
 def _lists(read: ReadReport) -> list[tuple[str, list[str]]]:
     left = [f'{item.code} ({REASONS[item.why]}): "{item.quote}"' for item in read.left]
-    views = [f'{", ".join(_names(item.names))} ({_how(item.how)}): "{item.quote}"' for item in read.views]
+    views = [f'{", ".join(_names(item.names))} ({_how(item.how)}{_alarm(item)}): "{item.quote}"' for item in read.views]
     return [
         ("Said to be uncertain or otherwise not coded", left),
         ("The reporter's own opinion, not used as evidence", views),
