@@ -52,8 +52,9 @@ _SAID = frozenset({Kind.SYMPTOM, Kind.HISTORY, Kind.CONDITION, Kind.DRUG, Kind.I
 
 @cache
 def said_phrases() -> Phrases:
-    """Phrases that say a finding is there, by code."""
-    return Phrases(_known(_pairs(_SAID) + read_words(report_data("phrases")["say"])))
+    """Phrases that say a finding is there, by code; under the name ``""`` what only looks like one."""
+    pairs = _known(_pairs(_SAID) + read_words(report_data("phrases")["say"]))
+    return Phrases([*pairs, *(("", str(phrase)) for phrase in report_data("phrases")["decoys"])])
 
 
 @cache

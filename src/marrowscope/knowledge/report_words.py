@@ -22,7 +22,7 @@ LIST_GAP = 16
 """Words of a list of structures that one ``are intact`` speaks of."""
 
 _TOKEN = re.compile(
-    r"\d+/\d+|[A-Za-z]{1,2}/[A-Za-z]{1,2}(?![A-Za-z])|\d+(?:[.,]\d+)*|[^\W\d_]+\d*(?:'s)?|[;,:()?#+&=<>/]", re.UNICODE
+    r"(?<=\s)[-–—](?=\s)|\d+/\d+|[A-Za-z]{1,2}/[A-Za-z]{1,2}(?![A-Za-z])|\d+(?:[.,]\d+)*|[^\W\d_]+\d*(?:'s)?|[;,:()?#+&=<>/]", re.UNICODE
 )
 _BREAKS = r"[^;:?()\s]+"
 
@@ -63,7 +63,7 @@ def tokens_of(text: str) -> tuple[Token, ...]:
     short = report_data("text")["words"]
     found: list[Token] = []
     for match in _TOKEN.finditer(text):
-        raw = match.group().lower()
+        raw = ";" if match.group() in "-–—" else match.group().lower()
         words = str(short[raw]).split() if raw in short else [raw]
         found += [Token(fold(word), match.start(), match.end()) for word in words if word != "/"]
     return tuple(_verdict(found, i) for i in range(len(found)))

@@ -73,13 +73,13 @@ def _longest(hits: list[tuple[str, Hit]]) -> list[tuple[str, Hit]]:
     ]
 
 
-def reaches(row: Row, spoken: frozenset[int] = frozenset()) -> list[Reach]:
-    """Every trigger of a sentence with its reach; one whose words are all in ``spoken`` (a finding's own) is none."""
+def reaches(row: Row) -> list[Reach]:
+    """Every trigger of a sentence with its reach."""
     found = [(way, hit) for way in ("before", "after") for hit in _triggers(way).find(row)]
     kept = [
         (way, hit)
         for way, hit in _longest(found)
-        if not hit.words <= spoken and hit.name != "none" and _asks(row, way, hit)
+        if hit.name != "none" and _asks(row, way, hit)
     ]
     stops, doubt_stops = _hard_ends(row), {hit.first for hit in _doubt_ends().find(row)}
     starts = sorted(hit.first for way, hit in kept if way == "before")

@@ -20,7 +20,7 @@ _AGE = re.compile(
     r"(?:[\s-]*old)?(?![\w]*\s+(?:ago|history|of\s+pain))\b"
 )
 _AGED = re.compile(r"(?i)\b(?:aged?|age:)\s*:?\s*(\d{1,3})\b")
-_AGE_SEX = re.compile(r"\b(\d{1,3})\s*[-/ ]?\s*(?:y\s*[-/ ]?\s*)?([MFmf])\b(?!\w)")
+_AGE_SEX = re.compile(r"(?<![\w.-])(\d{1,3})\s*[-/ ]?\s*(?:y\s*[-/ ]?\s*)?([MFmf])\b(?!\w)")
 _AFTER_AGE = 40
 """Characters behind an age in which the person's sex is looked for."""
 

@@ -38,6 +38,9 @@ PAIRED = frozenset({"knee", "hip_pelvis", "foot_ankle", "hand_wrist", "shoulder"
 HEADER_CHARACTERS = 160
 """How much of a text without headings is looked at for what was imaged."""
 
+FEW_SENTENCES = 2
+"""Sentences of a history that is short enough to be one."""
+
 LONGEST_QUOTE = 240
 """Characters of a quoted sentence."""
 
@@ -148,7 +151,13 @@ def _about(cleaned: str, parts: Sequence[Sentence], site: str | None, side: str 
         raise IntakeError("no kind of image is named (MRI, CT, radiograph ...)", "a radiology report", "read it yourself")
     modality = "mri" if "mri" in images else images[0]
     told = _site(site, sites, cleaned)
-    return About(told, _side(told, side, header), modality, any(part.section == FINDINGS for part in parts))
+    return About(told, _side(told, side, header, parts), modality, _is_sectioned(parts))
+
+
+def _is_sectioned(parts: Sequence[Sentence]) -> bool:
+    """Whether the findings stand in a section of their own; one sentence behind a long history is only a summary."""
+    findings = sum(part.section == FINDINGS for part in parts)
+    return findings > 1 or (findings == 1 and sum(part.section == HISTORY for part in parts) <= FEW_SENTENCES)
 
 
 def _site(asked: str | None, header: list[str], cleaned: str) -> str:
@@ -175,7 +184,8 @@ def _named_sites(cleaned: str) -> list[tuple[str, int]]:
     return counts.most_common()
 
 
-def _side(site: str, asked: str | None, header: str) -> str:
+def _side(site: str, asked: str | None, header: str, parts: Sequence[Sentence]) -> str:
+    """The side asked, else of the heading, else the only one that the history names."""
     if asked is not None:
         known = choose("side", asked)
         if known is None:
@@ -183,7 +193,7 @@ def _side(site: str, asked: str | None, header: str) -> str:
         return known
     if site not in PAIRED:
         return ""
-    sides = named("sides", header)
+    sides = named("sides", header) or named("sides", " ".join(p.text for p in parts if p.section == HISTORY))
     return "both" if len(sides) > 1 else next(iter(sides), "")
 
 

@@ -83,13 +83,14 @@ def tell(text: str, section: str, about: About) -> Told:
     if image is None:
         return Told(understood=True)
     said, denied, opinions, places = _hits(row, about.site)
-    reach = reaches(row, frozenset().union(*(hit.words for hit in (*said, *denied))) if said or denied else frozenset())
+    reach = reaches(row)
     statements = [
         statement
         for hits, deny in ((said, False), (denied, True))
         for hit in hits
         if (statement := _statement(hit, said_of(hit, reach), deny, section, image, about, text)) is not None
     ]
+    statements = _beside_bone(statements) + _denied_by(opinions, reach, image, about, text)
     named_here = _opinions(opinions, reach, section, text)
     there = _places(places, reach, statements)
     return Told(tuple(dict.fromkeys(statements)), named_here, there, bool(said or denied or opinions))
@@ -107,8 +108,9 @@ def _hits(row: Row, site: str) -> tuple[list[Hit], list[Hit], list[Hit], list[Hi
     """Findings said, denied, diagnoses and places; what a longer phrase contains is not read a second time."""
     said, denied = list(said_phrases().find(row)), list(denied_phrases().find(row))
     opinions, places = list(diagnosis_phrases().find(row)), list(place_phrases().find(row))
-    spoken = {hit.words for hit in (*said, *denied, *opinions)}
-    firm = {hit.words for hit in denied} | {hit.words for hit in opinions if hit.name not in causes()}
+    own = {hit.words for hit in opinions if hit.name not in causes()}
+    spoken = {hit.words for hit in (*said, *denied)} | own
+    firm = {hit.words for hit in denied} | own
     kept = report_data("phrases")["kept"]
     free = {hit for hit in said for other in said if hit.words < other.words and _kept(kept, hit, other)}
 
@@ -120,8 +122,22 @@ def _hits(row: Row, site: str) -> tuple[list[Hit], list[Hit], list[Hit], list[Hi
 
     found = {hit.words for hit in said}
     opinions = [hit for hit in opinions if hit.name not in causes() or hit.words not in found]
-    said = [hit for hit in (*whole(said, spoken), *free) if hit.words not in firm]
+    said = [hit for hit in (*whole(said, spoken), *free) if hit.name and hit.words not in firm]
     return said, whole(denied, spoken), whole(opinions, spoken), _own_places(whole(places, {h.words for h in places}), site)
+
+
+def _beside_bone(statements: list[Statement]) -> list[Statement]:
+    """The statements, a companion such as ``bilateral`` only where another finding in bone is present."""
+    companions = report_data("phrases")["companions"]
+    held = any(s.state is State.PRESENT and in_bone(s.code) and s.code not in companions for s in statements)
+    return [s for s in statements if held or s.code not in companions]
+
+
+def _denied_by(hits: Sequence[Hit], reach: list[Reach], image: str, about: About, text: str) -> list[Statement]:
+    """Findings whose absence a denied diagnosis says: no stress fracture, no fracture line."""
+    codes = [report_data("text")["denies"].get(hit.name) for hit in hits if said_of(hit, reach) is Said.ABSENT]
+    meant = [_on_image(code, image, about) for code in codes if code]
+    return [Statement(code, Said.ABSENT, State.ABSENT, image, text) for code in meant if code]
 
 
 def _kept(kept: dict[str, list[str]], hit: Hit, other: Hit) -> bool:
