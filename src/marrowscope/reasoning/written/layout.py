@@ -142,7 +142,7 @@ def sections(text: str) -> list[tuple[str, str]]:
 
 _BULLET = re.compile(r"^\s*(?:[-*•·]|\d{1,2}[.)])\s+")
 _LABEL = re.compile(r"^[A-Z][\w /,&-]{1,40}:")
-_POINT = re.compile(r"(?<=[.!;])(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bProf\.)(?<!\bvs\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bapprox\.)\s+")
+_POINT = re.compile(r"(?<=[.!;])(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bProf\.)(?<!\bvs\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bapprox\.)(?<!\by\.o\.)(?<!\byr\.)(?<!\byrs\.)\s+")
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -257,8 +257,8 @@ class _Reading:
     def _without_labs(self, part: Sentence) -> str:
         text = part.text
         for result in results_in(part.text, self.sex, self.age):
-            text = text[: result.start] + " " * (result.end - result.start) + text[result.end :]
             if result.valid:
+                text = text[: result.start] + " " * (result.end - result.start) + text[result.end :]
                 self.labs.setdefault(result.code, LabResult(result.code, result.value, self._quote(part.text)))
             else:
                 self.unread.append(self._quote(part.text))

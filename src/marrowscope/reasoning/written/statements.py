@@ -122,8 +122,18 @@ def _hits(row: Row, site: str) -> tuple[list[Hit], list[Hit], list[Hit], list[Hi
 
     found = {hit.words for hit in said}
     opinions = [hit for hit in opinions if hit.name not in causes() or hit.words not in found]
-    said = [hit for hit in (*whole(said, spoken), *free) if hit.name and hit.words not in firm]
+    said = _firmer([hit for hit in (*whole(said, spoken), *free) if hit.name and hit.words not in firm])
     return said, whole(denied, spoken), whole(opinions, spoken), _own_places(whole(places, {h.words for h in places}), site)
+
+
+def _firmer(hits: list[Hit]) -> list[Hit]:
+    """The findings without those that give way to another one told by the same last word."""
+    weaker = report_data("phrases")["gives_way"]
+    return [
+        hit
+        for hit in hits
+        if not any(hit.name in weaker.get(other.name, ()) and hit.last in other.words for other in hits)
+    ]
 
 
 def _beside_bone(statements: list[Statement]) -> list[Statement]:
@@ -165,6 +175,8 @@ def _statement(
         return None
     if section == HISTORY and image == about.modality:
         return None if deny else Statement(meant, Said.ASKED, State.UNKNOWN, image, text)
+    if said is Said.PAST and image != about.modality:  # an earlier radiograph is still the one there is
+        said = Said.PRESENT
     return Statement(meant, said, _image_state(said, deny), image, text)
 
 
