@@ -46,7 +46,8 @@ def home(request: Request, desk: OnDesk) -> HTMLResponse:
     """The list with the drop zone."""
     rows = _rows(desk, StudyQuery())
     return desk.pages.page(
-        request, "studies.html", rows=rows, sites=site_choices(), places=fact_choices()["site"], states=STATES, searched=False
+        request, "studies.html",
+        rows=rows, sites=site_choices(), places=fact_choices()["site"], states=STATES, searched=False,
     )  # fmt: skip
 
 
