@@ -67,7 +67,12 @@ def red_flags() -> frozenset[str]:
 
     from marrowscope.knowledge.findings import vocabulary
 
-    named = {word for check in ("cancer", "infection") for part in read_yaml(f"checks/{check}.yaml").values() for word in words(part)}
+    named = {
+        word
+        for check in ("cancer", "infection")
+        for part in read_yaml(f"checks/{check}.yaml").values()
+        for word in words(part)
+    }
     return frozenset(named & vocabulary().keys())
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.reports import cases, pairs_of, read_case, score
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.reports import cases, pairs_of, read_case, score
 from marrowscope.cli import run
 from marrowscope.errors import IntakeError, MarrowscopeError
 from marrowscope.findings import State
@@ -21,7 +21,8 @@ from marrowscope.reasoning.intake import Intake
 from marrowscope.reasoning.intake_text import parse_text
 from marrowscope.reasoning.written.context import Said
 from marrowscope.reasoning.written.draft import draft, intake_data, plain_data, possible, table
-from marrowscope.reasoning.written.layout import MAX_CHARACTERS, quoted, sections, without_person
+from marrowscope.reasoning.written.layout import MAX_CHARACTERS, sections
+from marrowscope.reasoning.written.privacy import quoted, without_person
 from marrowscope.reasoning.written.read import ReadReport, read_report
 
 P, A, N = "present", "absent", None
@@ -163,10 +164,15 @@ def test_the_radiograph_of_the_comparison_is_coded_as_one_and_an_older_mri_is_no
 
 
 def test_the_other_side_is_listed_and_not_coded() -> None:
-    text = "MRI BOTH KNEES\nFindings:\nRight knee: Bone marrow edema in the patella.\nLeft knee: Abscess.\nNo effusion.\n"
+    text = (
+        "MRI BOTH KNEES\nFindings:\nRight knee: Bone marrow edema in the patella.\nLeft knee: Abscess.\nNo effusion.\n"
+    )
     right, left = read_report(text, side="right"), read_report(text, side="left")
 
-    assert states(right).keys() == {"fluid_high", "patella"} and right.elsewhere == ("Left knee: Abscess.", "No effusion.")
+    assert states(right).keys() == {"fluid_high", "patella"} and right.elsewhere == (
+        "Left knee: Abscess.",
+        "No effusion.",
+    )
     assert states(left) == {"abscess": P, "effusion": A}
 
 
@@ -218,7 +224,10 @@ def test_the_draft_says_that_nobody_checked_it_and_quotes_every_entry() -> None:
 
     assert lines[0].startswith("# Drafted by software") and "must check" in lines[0]
     assert '  fever: yes  # "Fever."' in lines and '    fluid_high: yes  # "Bone marrow edema in the patella."' in lines
-    assert "# Said to be uncertain or otherwise not coded:" in lines and "# The reporter's own opinion, not used as evidence:" in lines
+    assert (
+        "# Said to be uncertain or otherwise not coded:" in lines
+        and "# The reporter's own opinion, not used as evidence:" in lines
+    )
 
 
 def test_the_command_writes_what_reason_accepts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,14 +248,14 @@ def test_the_command_gives_data(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
     assert run(["intake", "read", str(report), "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
-    assert data["entries"] == [
-        {"code": "effusion", "state": "absent", "place": "imaging.mri", "quote": "No effusion."}
-    ]
+    assert data["entries"] == [{"code": "effusion", "state": "absent", "place": "imaging.mri", "quote": "No effusion."}]
     assert data["not_coded"][0]["why"] == "said to be uncertain" and "check" in data["warning"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n\x00\x00\x00", b"a" * (4 * MAX_CHARACTERS + 1)])
-def test_the_command_refuses_what_is_no_text(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_refuses_what_is_no_text(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     report = tmp_path / "Jane Roe.txt"
     report.write_bytes(content)
 
@@ -268,8 +277,8 @@ def test_reason_names_the_reader_when_it_meets_a_report(tmp_path: Path, capsys: 
 
 
 HEADERS = [
-    "Patient Name: {name}", "NAME: {name}   DOB: 04/12/1957", "Pt Name: {name}; MRN: 88213345", "Referring Physician: Dr. {name}",
-    "Patient: {name}\tAccession: AX-229913", "Electronically signed by {name}", "Dictated by: {name}, MD",
+    "Patient Name: {name}", "NAME: {name}   DOB: 04/12/1957", "Pt Name: {name}; MRN: 88213345",
+    "Referring Physician: Dr. {name}", "Patient: {name}\tAccession: AX-229913", "Electronically signed by {name}", "Dictated by: {name}, MD",
 ]  # fmt: skip
 
 
@@ -284,8 +293,9 @@ def everything(found: ReadReport) -> str:
     header=st.sampled_from(HEADERS),
     upper=st.booleans(),
     mention=st.sampled_from([
-        "{title} {last} has bone marrow edema.", "{first} {last} has fever and knee pain.", "Findings discussed with Dr. {last}, no effusion.",
-        "{last} fell, painful knee.", "Bone marrow edema in the patella was shown to {title} {first} {last} on 04/12/2024.",
+        "{title} {last} has bone marrow edema.", "{first} {last} has fever and knee pain.", "{last} fell, painful knee.",
+        "Findings discussed with Dr. {last}, no effusion.",
+        "Bone marrow edema in the patella was shown to {title} {first} {last} on 04/12/2024.",
     ]),
     title=st.sampled_from(["Mr.", "Mrs", "Ms.", "Dr", "Prof."]),
 )  # fmt: skip
@@ -310,10 +320,15 @@ def test_nobody_named_in_the_made_up_reports_comes_out(half: str) -> None:
 
 def test_private_lines_are_dropped_and_the_report_is_kept() -> None:
     text, hidden = without_person(
-        "Patient: Jane Roe   Exam: MRI LEFT KNEE\nDOB: 1/2/1960\n12 Elm Street, Springfield\nMRN 1234567\nFindings: No effusion.\n"
+        "Patient: Jane Roe   Exam: MRI LEFT KNEE\nDOB: 1/2/1960\n12 Elm Street, Springfield\nMRN 1234567\n"
+        "Findings: No effusion.\n"
     )
-    assert text.split() == "Exam: MRI LEFT KNEE Findings: No effusion.".split() and {"jane", "roe"} <= hidden
-    assert quoted("Seen by Dr. Jane Roe on 01-02-2024: no effusion.", hidden) == "Seen by [name] on [number]: no effusion."
+    assert (
+        text.split() == ["Exam:", "MRI", "LEFT", "KNEE", "Findings:", "No", "effusion."] and {"jane", "roe"} <= hidden
+    )
+    assert (
+        quoted("Seen by Dr. Jane Roe on 01-02-2024: no effusion.", hidden) == "Seen by [name] on [number]: no effusion."
+    )
 
 
 # ---- properties
@@ -336,7 +351,14 @@ SAID = sorted(
     code for code, item in vocabulary().items()
     if item.kind.value == "imaging" and not code.startswith(tuple(report_data("phrases")["only_on"]))
 )  # fmt: skip
-DENIALS = ["No {}.", "There is no {}.", "No evidence of {}.", "Negative for {}.", "Without {}.", "No definite {} is seen."]
+DENIALS = [
+    "No {}.",
+    "There is no {}.",
+    "No evidence of {}.",
+    "Negative for {}.",
+    "Without {}.",
+    "No definite {} is seen.",
+]
 
 
 @settings(max_examples=300, deadline=None)
@@ -369,7 +391,11 @@ def test_every_phrase_names_a_code_or_choice_that_exists() -> None:
     data, text = report_data("phrases"), report_data("text")
     for part in ("say", "deny", "place", "also", "kept"):
         assert set(data[part]) <= vocabulary().keys(), part
-    for table_ in (*data["also"].values(), *(list(row.values()) for row in data["drawn_from"].values()), data["marrow_also"]):
+    for table_ in (
+        *data["also"].values(),
+        *(list(row.values()) for row in data["drawn_from"].values()),
+        data["marrow_also"],
+    ):
         assert set(table_) <= vocabulary().keys()
     assert set(text["parts"]) <= choices()["site"].keys() and set(text["images"]) <= choices()["modality"].keys()
     assert set(report_data("context")["before"]) <= {*map(str, Said), "none"}

@@ -17,7 +17,7 @@ MAX_DEPTH = 16
 """Deepest nesting read; the schema needs four, a FHIR QuestionnaireResponse eleven."""
 
 NO_INTAKE = (
-    "marrowscope intake read REPORT.txt -o case.yaml drafts one from a written report;"
+    "marrowscope intake read REPORT.txt -o case.yaml drafts one from a report in free text;"
     " marrowscope intake new --site knee -o case.yaml writes an empty one"
 )
 """What to do with a file that is no intake, such as a report: free text is read by a command of its own."""

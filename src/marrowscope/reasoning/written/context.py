@@ -43,7 +43,9 @@ class Reach:
         if self.trigger <= hit.words:
             return False
         near = hit.last if self.forward else hit.first
-        return self.first <= near < self.end or (self.first <= near < min(self.trigger) and bool(self.trigger & hit.words))
+        return self.first <= near < self.end or (
+            self.first <= near < min(self.trigger) and bool(self.trigger & hit.words)
+        )
 
 
 @cache
@@ -68,19 +70,13 @@ def _starts() -> frozenset[str]:
 
 def _longest(hits: list[tuple[str, Hit]]) -> list[tuple[str, Hit]]:
     """Triggers that no longer one, of either direction, contains."""
-    return [
-        (direction, hit) for direction, hit in hits if not any(hit.words < other.words for _, other in hits)
-    ]
+    return [(direction, hit) for direction, hit in hits if not any(hit.words < other.words for _, other in hits)]
 
 
 def reaches(row: Row) -> list[Reach]:
     """Every trigger of a sentence with its reach."""
     found = [(way, hit) for way in ("before", "after") for hit in _triggers(way).find(row)]
-    kept = [
-        (way, hit)
-        for way, hit in _longest(found)
-        if hit.name != "none" and _asks(row, way, hit)
-    ]
+    kept = [(way, hit) for way, hit in _longest(found) if hit.name != "none" and _asks(row, way, hit)]
     stops, doubt_stops = _hard_ends(row), {hit.first for hit in _doubt_ends().find(row)}
     starts = sorted(hit.first for way, hit in kept if way == "before")
     out = []

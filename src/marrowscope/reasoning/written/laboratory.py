@@ -22,7 +22,7 @@ _BETWEEN = (
 
 @dataclass(frozen=True)
 class Result:
-    """One laboratory statement: the item, the value as the intake takes it, where it stands, and whether it is valid."""
+    """One laboratory statement: the item, the value as the intake takes it, its place, and whether it is valid."""
 
     code: str
     value: str
