@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.reports import cases, pairs_of, read_case, score
+from benchmarks.reports import HALVES, cases, pairs_of, read_case, score
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -209,7 +210,7 @@ def test_what_is_no_report_of_ours_is_refused(text: str, words: str) -> None:
 # ---- the draft
 
 
-@pytest.mark.parametrize("half", ["first", "second"])
+@pytest.mark.parametrize("half", HALVES)
 def test_every_draft_is_an_intake_that_the_reasoning_accepts(half: str) -> None:
     for name, case in cases(half).items():
         found = possible(read_case(case))
@@ -278,7 +279,8 @@ def test_reason_names_the_reader_when_it_meets_a_report(tmp_path: Path, capsys: 
 
 HEADERS = [
     "Patient Name: {name}", "NAME: {name}   DOB: 04/12/1957", "Pt Name: {name}; MRN: 88213345",
-    "Referring Physician: Dr. {name}", "Patient: {name}\tAccession: AX-229913", "Electronically signed by {name}", "Dictated by: {name}, MD",
+    "Referring Physician: Dr. {name}", "Patient: {name}\tAccession: AX-229913",
+    "Electronically signed by {name}", "Dictated by: {name}, MD",
 ]  # fmt: skip
 
 
@@ -293,7 +295,8 @@ def everything(found: ReadReport) -> str:
     header=st.sampled_from(HEADERS),
     upper=st.booleans(),
     mention=st.sampled_from([
-        "{title} {last} has bone marrow edema.", "{first} {last} has fever and knee pain.", "{last} fell, painful knee.",
+        "{title} {last} has bone marrow edema.", "{first} {last} has fever and knee pain.",
+        "{last} fell, painful knee.",
         "Findings discussed with Dr. {last}, no effusion.",
         "Bone marrow edema in the patella was shown to {title} {first} {last} on 04/12/2024.",
     ]),
@@ -311,7 +314,45 @@ def test_names_numbers_and_dates_never_come_out(
         assert word.lower() not in shown, word
 
 
-@pytest.mark.parametrize("half", ["first", "second"])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("MRI LEFT KNEE\nHistory: pain, seen by dr smith. Findings: told dr. patel, no effusion.", ["smith", "patel"]),
+        ("name: john smith\nmri left knee\nhistory: john has pain.\nfindings: no effusion.", ["john", "smith"]),
+        ("John Smith, 67M, MRI left knee. John Smith has pain. Edema in the patella.", ["john", "smith"]),
+        (
+            "PATIENT NAME: DOE JANE MRN: 55511122 MRI LEFT KNEE\nHISTORY: PAIN IN MS DOE.\nFINDINGS: NO EFFUSION.",
+            ["doe"],
+        ),
+        (
+            "MRI LEFT KNEE\nHistory: pain, call 07700 900123 or jane.doe@example.org.\nFindings: no effusion.",
+            ["900", "@"],
+        ),
+        ("Mrs Jane O'Brien-Kowalski, b. 03/04/1950\nMRI LEFT KNEE\nFindings: no effusion.", ["brien", "1950", "jane"]),
+    ],
+)
+def test_names_without_a_field_are_hidden_too(text: str, words: list[str]) -> None:
+    shown = everything(read_report(text)).lower()
+    assert "effusion" in shown or "patella" in shown
+    assert [word for word in words if word in shown] == []
+
+
+def test_a_history_behind_the_word_patient_is_no_name() -> None:
+    assert states(read_report("MRI LEFT KNEE\nPatient: 67F with fever.\nFindings: No effusion."))["fever"] == P
+
+
+@pytest.mark.parametrize(
+    "filler", [" ", "\n", "no and , or ", "CRP of at is ", "Name: ", "A: b\n", "a", "3 weeks of 67M "]
+)
+def test_the_longest_text_takes_seconds(filler: str) -> None:
+    text = f"MRI LEFT KNEE\n{filler * (MAX_CHARACTERS // len(filler))}"[: MAX_CHARACTERS - 20] + "\nNo effusion."
+    start = time.process_time()
+
+    assert states(read_report(text)).get("effusion", A) == A
+    assert time.process_time() - start < 20
+
+
+@pytest.mark.parametrize("half", HALVES)
 def test_nobody_named_in_the_made_up_reports_comes_out(half: str) -> None:
     for case in cases(half).values():
         shown = everything(read_case(case))
@@ -440,7 +481,10 @@ def test_sections_in_their_usual_forms() -> None:
 
 
 def test_the_figures_do_not_fall() -> None:
-    """Floors a little under what docs/reasoning.md states; the two errors that must not happen have no allowance."""
+    """Floors a little under today's figures; the errors that matter most have next to no allowance."""
     first = score("first")
     assert first.grave == 0 and first.precision > 0.97 and first.recall > 0.97
+    for name in ("second", "third"):
+        held = score(name)
+        assert held.grave <= 1 and held.red_missed <= 1 and held.precision > 0.97 and held.recall > 0.96, name
     assert pairs_of(read_case(cases("first")["knee_normal"]))["fluid_high"] == State.ABSENT.value

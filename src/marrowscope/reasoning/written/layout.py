@@ -12,8 +12,8 @@ from marrowscope.errors import IntakeError
 from marrowscope.knowledge.report_words import report_data
 from marrowscope.reasoning.written.privacy import any_of
 
-MAX_CHARACTERS = 200_000
-"""Longest report read, in characters: a hundred times a long one."""
+MAX_CHARACTERS = 50_000
+"""Longest report read, in characters: ten times a long one."""
 
 MAX_SENTENCE = 600
 """Characters of one sentence that are read; run-on text is cut there, so that no reach is endless."""
@@ -65,6 +65,14 @@ def report_text(name: str) -> str:
     raise IntakeError("no readable text", "a radiology report in plain text", "export it as .txt (UTF-8)")
 
 
+_WIDE, _EMPTY = re.compile(r"[^\S\n]{9,}"), re.compile(r"\n(?:[^\S\n]*\n){3,}")
+
+
+def without_wide_gaps(text: str) -> str:
+    """The text with long runs of blanks and empty lines shortened: they say nothing, and patterns dwell on them."""
+    return _EMPTY.sub("\n\n\n", _WIDE.sub(" " * 8, text))
+
+
 def check_text(text: str) -> None:
     """Refuse what cannot be a report.
 
@@ -109,7 +117,7 @@ def sections(text: str) -> list[tuple[str, str]]:
 _BULLET = re.compile(r"^\s*(?:[-*•·]|\d{1,2}[.)])\s+")
 _LABEL = re.compile(r"^[A-Z][\w /,&-]{1,40}:")
 _POINT = re.compile(
-    r"(?<=[.!;])(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bProf\.)(?<!\bvs\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bapprox\.)(?<!\by\.o\.)(?<!\byr\.)(?<!\byrs\.)\s+"
+    r"(?<=[.!;])(?<!\b[Dd][Rr]\.)(?<!\b[Mm]r\.)(?<!\b[Mm]rs\.)(?<!\b[Mm]s\.)(?<!\b[Pp]rof\.)(?<!\bvs\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bapprox\.)(?<!\by\.o\.)(?<!\byr\.)(?<!\byrs\.)\s+"
 )
 
 

@@ -18,17 +18,27 @@ def any_of(words: list[str]) -> str:
 def _private() -> re.Pattern[str]:
     """A private field: at the start of a line, or after a wide gap or mark within it."""
     names = any_of(report_data("text")["private"])
-    start, value = r"(?:^|(?<=[|;\t])|(?<=\s\s)|(?<=[.,]\s))[ \t]*", r"(?:[:#=]|\bby\b|(?=[A-Z]{0,3}-?\d{3,}))[ \t]*"
-    return re.compile(rf"(?im){start}(?:{names})\b[ \t]*{value}")
+    start, value = r"(?:^|(?<=[|;\t\s]))[ \t]{0,8}", r"(?:[:#=]|\bby\b|(?=[A-Z]{0,3}-?\d{3,}))[ \t]*"
+    return re.compile(rf"(?im){start}(?:{names})\b[ \t]{{0,8}}{value}")
 
 
-_NEXT_FIELD = re.compile(r"(?:\s{2,}|[|;\t]|\.\s+)(?=[A-Z][\w .'/()-]{1,40}:)|\n")
+_NUMBER_FIELD = re.compile(r"[A-Z]{0,3}-?\d{5,}\b")
+"""A record number: its field ends with it."""
+
+_AGED = re.compile(r"\d{1,3}\s*-?\s*(?:[yY]|[MF]\b)")
+"""A person's age where a name is expected (``Patient: 67F with fever``): that field is a history."""
+
+
+@cache
+def _next_field() -> re.Pattern[str]:
+    """Where a private field ends: at the next field, or with the line."""
+    names = any_of(report_data("text")["private"])
+    return re.compile(rf"(?:\s{{2,8}}|[|;\t]|\.\s)(?=[A-Z][\w .'/()-]{{1,40}}:)|\s(?=(?i:{names})\s?[:#])|\n")
 
 
 def _street() -> re.Pattern[str]:
-    return re.compile(
-        rf"(?i)^\s*\d{{1,5}}[a-z]?,?\s+(?:[\w'.-]+\s+){{1,4}}(?:{any_of(report_data('text')['street'])})\b"
-    )
+    streets = any_of(report_data("text")["street"])
+    return re.compile(rf"(?i)^\s*\d{{1,5}}[a-z]?,?\s+(?:[\w'.-]+\s+){{1,4}}(?:{streets})\b")
 
 
 def without_person(text: str) -> tuple[str, frozenset[str]]:
@@ -37,8 +47,12 @@ def without_person(text: str) -> tuple[str, frozenset[str]]:
     for match in _private().finditer(text):
         if match.start() < at:
             continue
-        end = _NEXT_FIELD.search(text, match.end())
+        end = _next_field().search(text, match.end())
         stop = end.start() if end else len(text)
+        if _AGED.match(text, match.end()):
+            continue
+        if number := _NUMBER_FIELD.match(text, match.end()):
+            stop = number.end()
         kept.append(text[at : match.start()])
         hidden.update(re.findall(r"[^\W_]{2,}", re.sub(r"\b\d{1,4}\b", " ", text[match.end() : stop])))
         at = stop
@@ -65,7 +79,14 @@ def _known_words() -> frozenset[str]:
 @cache
 def _titled() -> re.Pattern[str]:
     titles = any_of(report_data("text")["titles"])
-    return re.compile(rf"\b(?i:{titles})\b\.?\s+(?:[A-Z][\w'’-]*\.?[ ]?){{1,3}}")
+    return re.compile(rf"\b((?i:{titles}))\b\.?\s+([\w'’-]+)\.?((?:\s[A-Z][\w'’-]*\.?){{0,2}})")
+
+
+def _without_name(match: re.Match[str]) -> str:
+    """A title and the name behind it replaced; ``MR knee`` is no one's name."""
+    if match[1].lower() == "mr" and match[2].lower() in _known_words():
+        return match[0]
+    return "[name]"
 
 
 _NUMBERS = re.compile(r"\b\d{1,4}[-/.]\w{2,9}[-/.]\d{2,4}\b|\b[\w.+-]+@[\w.-]+\b|\+?\d[\d -]{6,}\d|\b\w*\d{5,}\w*\b")
@@ -74,7 +95,7 @@ _CAPITAL = re.compile(r"(?<![\w-])[A-ZÀ-Þ][^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 def quoted(text: str, hidden: frozenset[str]) -> str:
     """A sentence as it may be shown: names, dates, numbers of a person and unknown capitalised words replaced."""
-    shown = _NUMBERS.sub("[number]", _titled().sub("[name] ", text))
+    shown = _NUMBERS.sub("[number]", _titled().sub(_without_name, text))
     shown = _CAPITAL.sub(lambda match: match[0] if _harmless(match[0]) else "[...]", shown)
     if hidden:
         shown = re.sub(r"[^\W_]{2,}", lambda match: _shown_word(match[0], hidden), shown)

@@ -21,6 +21,7 @@ from marrowscope.reasoning.written.layout import (
     Sentence,
     check_text,
     sentences,
+    without_wide_gaps,
 )
 from marrowscope.reasoning.written.person import age_and_sex, onset_of, weeks_of
 from marrowscope.reasoning.written.privacy import quoted, without_person
@@ -114,7 +115,7 @@ def read_report(text: str, site: str | None = None, side: str | None = None) -> 
         IntakeError: not text, not a radiology report, another part of the body, or a site that cannot be told.
     """
     check_text(text)
-    cleaned, hidden = without_person(text)
+    cleaned, hidden = without_person(without_wide_gaps(text))
     parts = sentences(cleaned)
     about = about_what(cleaned, parts, site, side)
     return _Reading(about, parts, hidden).result()
