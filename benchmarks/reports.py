@@ -156,12 +156,12 @@ def line_of(half: str, total: Score) -> list[str]:
     ]
 
 
-def main(arguments: Sequence[str] = ()) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print the figures of every set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--misses", action="store_true", help="every error of the first set")
     parser.add_argument("--half", choices=tuple(HALVES), action="append", help="only this set")
-    chosen = parser.parse_args(list(arguments))
+    chosen = parser.parse_args(arguments)
     for half in chosen.half or HALVES:
         total = score(half)
         print("\n".join(line_of(half, total)))

@@ -42,10 +42,10 @@ class Reach:
         """Whether the trigger speaks of the finding; one made of the finding's own words does not."""
         if self.trigger <= hit.words:
             return False
-        near = hit.last if self.forward else hit.first
-        return self.first <= near < self.end or (
-            self.first <= near < min(self.trigger) and bool(self.trigger & hit.words)
-        )
+        if self.forward:
+            return self.first <= hit.last < self.end or self.first <= hit.first < self.end
+        ahead = self.first <= hit.first
+        return ahead and (hit.first < self.end or (hit.first < min(self.trigger) and bool(self.trigger & hit.words)))
 
 
 @cache
