@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from benchmarks.reports import HALVES, cases, pairs_of, read_case, score
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ from marrowscope.reasoning.written.draft import draft, intake_data, plain_data, 
 from marrowscope.reasoning.written.layout import MAX_CHARACTERS, sections
 from marrowscope.reasoning.written.privacy import quoted, without_person
 from marrowscope.reasoning.written.read import ReadReport, read_report
+from needs import CHECKOUT
 
 P, A, N = "present", "absent", None
 
@@ -110,6 +112,22 @@ def test_a_finding_stands_as_the_words_around_it_say(text: str, wanted: dict[str
 def test_the_history_is_read_as_the_words_around_it_say(text: str, wanted: dict[str, str | None]) -> None:
     found = states(read(history=text))
     assert {code: found.get(code) for code in wanted} == wanted
+
+
+SENTENCES = yaml.safe_load((CHECKOUT / "tests" / "reports" / "sentences.yaml").read_text(encoding="utf-8"))
+HEADS = {"knee": "MRI LEFT KNEE", "spine": "MRI LUMBAR SPINE"}
+
+
+@pytest.mark.parametrize("row", SENTENCES["never"], ids=lambda row: row["text"])
+def test_what_a_sentence_denies_or_doubts_is_not_present(row: dict[str, Any]) -> None:
+    found = states(read(**{row["in"]: row["text"]}))
+    assert [code for code in row["codes"] if found.get(code) == P] == []
+
+
+@pytest.mark.parametrize("row", SENTENCES["always"], ids=lambda row: row["text"])
+def test_a_red_flag_is_read_in_the_ways_it_is_said(row: dict[str, Any]) -> None:
+    found = states(read(head=HEADS[row["site"]], **{row["in"]: row["text"]}))
+    assert [found.get(code) for code in row["codes"]] == [P] * len(row["codes"])
 
 
 def test_what_is_doubted_is_kept_with_its_words_and_never_coded() -> None:

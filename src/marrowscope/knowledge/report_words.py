@@ -71,10 +71,27 @@ def tokens_of(text: str) -> tuple[Token, ...]:
 
 
 def _verdict(tokens: list[Token], i: int) -> Token:
-    """The token, or ``is`` in place of a colon before a verdict: ``Effusion: none`` is a statement."""
+    """The token; before a verdict the mark becomes ``is``: ``Effusion: none`` and ``Effusion (no)`` are statements."""
     token = tokens[i]
-    before_verdict = i + 1 < len(tokens) and tokens[i + 1].text in report_data("text")["verdicts"]
-    return Token("is", token.start, token.end) if token.text == ":" and before_verdict else token
+    after = tokens[i + 1].text if i + 1 < len(tokens) else ""
+    if _refuses(tokens, i + 1) and token.text in _MARKS:
+        return Token("is", token.start, token.end)
+    if _refuses(tokens, i) and tokens[i - 1].text in _MARKS:
+        return Token("absent", token.start, token.end)
+    if token.text == ":" and after in report_data("text")["verdicts"]:
+        return Token("is", token.start, token.end)
+    return token
+
+
+def _refuses(tokens: list[Token], i: int) -> bool:
+    """Whether a word stands alone and denies what a mark before it names."""
+    if not 0 < i < len(tokens) or tokens[i].text not in report_data("text")["refusals"]:
+        return False
+    return i + 1 == len(tokens) or tokens[i + 1].text in _MARKS
+
+
+_MARKS = frozenset({":", ";", "(", ")", ","})
+"""Marks between a finding and a verdict on it, or behind the verdict."""
 
 
 @dataclass(frozen=True)

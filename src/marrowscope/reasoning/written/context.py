@@ -85,7 +85,8 @@ def reaches(row: Row) -> list[Reach]:
             out.append(Reach(Said.KIN, hit.last + 1, _close(row, hit.last), hit.words, True))
         elif way == "before":
             own = sorted({*stops, *doubt_stops}) if hit.name == Said.DOUBT else stops
-            limit = min([stop for stop in own if stop > hit.last], default=len(row.tokens))
+            opened = hit.last + 1 if row.tokens[min(hit.last + 1, len(row.tokens) - 1)].text == ":" else hit.last
+            limit = min([stop for stop in own if stop > opened], default=len(row.tokens))
             limit = min([limit, *(other for other in starts if other > hit.last and not _adds(row, hit, other))])
             out.append(Reach(Said(hit.name), hit.last + 1, _soft_end(row, hit.last + 1, limit), hit.words, True))
         else:
