@@ -225,6 +225,12 @@ def test_what_is_no_report_of_ours_is_refused(text: str, words: str) -> None:
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("head", ["MRI BRAIN", "MRI KNEE"])
+def test_a_site_that_the_report_does_not_name_is_refused(head: str) -> None:
+    with pytest.raises(IntakeError, match="one that names the shoulder"):
+        read("No mass.", head=head, site="shoulder")
+
+
 # ---- the draft
 
 

@@ -57,7 +57,7 @@ def about_what(cleaned: str, parts: Sequence[Sentence], site: str | None, side: 
             "no kind of image is named (MRI, CT, radiograph ...)", "a radiology report", "read it yourself"
         )
     modality = "mri" if "mri" in images else images[0]
-    told = _site(site, sites, cleaned)
+    told = _site(site, sites, cleaned, bool(foreign))
     return About(told, _side(told, side, header, parts), modality, _is_sectioned(parts))
 
 
@@ -67,13 +67,15 @@ def _is_sectioned(parts: Sequence[Sentence]) -> bool:
     return findings > 1 or (findings == 1 and sum(part.section == HISTORY for part in parts) <= FEW_SENTENCES)
 
 
-def _site(asked: str | None, header: list[str], cleaned: str) -> str:
+def _site(asked: str | None, header: list[str], cleaned: str, foreign: bool) -> str:
+    """The site asked, which the report must name where it says what it is about, else the one it is about."""
     if asked is not None:
         known = choose("site", asked)
         if known is None:
             raise IntakeError(f"--site {asked}", ", ".join(choices()["site"]))
-        if header and known not in {*header, *ANY_PLACE, *(site for site, _ in _named_sites(cleaned))}:
-            raise IntakeError(f"a report on {', '.join(header)}", f"one that names the {known}", "another --site")
+        if (header or foreign) and known not in {*header, *ANY_PLACE, *(site for site, _ in _named_sites(cleaned))}:
+            about = ", ".join(header) or "another part of the body"
+            raise IntakeError(f"a report on {about}", f"one that names the {known}", "another report or --site")
         return known
     if "si_joint" in header and set(header) <= {"si_joint", "hip_pelvis"}:
         return "si_joint"
