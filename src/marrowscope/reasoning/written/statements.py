@@ -111,6 +111,7 @@ def _hits(row: Row, site: str) -> tuple[list[Hit], list[Hit], list[Hit], list[Hi
     own = {hit.words for hit in opinions if hit.name not in causes()}
     spoken = {hit.words for hit in (*said, *denied)} | own
     firm = {hit.words for hit in denied} | own
+    refused = {(hit.name, hit.last) for hit in denied}
     kept = report_data("phrases")["kept"]
     free = {hit for hit in said for other in said if hit.words < other.words and _kept(kept, hit, other)}
 
@@ -122,7 +123,13 @@ def _hits(row: Row, site: str) -> tuple[list[Hit], list[Hit], list[Hit], list[Hi
 
     found = {hit.words for hit in said}
     opinions = [hit for hit in opinions if hit.name not in causes() or hit.words not in found]
-    said = _firmer([hit for hit in (*whole(said, spoken), *free) if hit.name and hit.words not in firm])
+    said = _firmer(
+        [
+            hit
+            for hit in (*whole(said, spoken), *free)
+            if hit.name and hit.words not in firm and (hit.name, hit.last) not in refused
+        ]
+    )
     return (
         said,
         whole(denied, spoken),
