@@ -148,6 +148,24 @@ def test_edits_of_things_that_do_not_exist_are_refused(objects: Objects) -> None
         runs_to_mask(((0, 10**9),), objects.exam.image.shape)
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        Edit(EditKind.ACCEPT, "r", "now"),
+        Edit(EditKind.REJECT, "r", "now", label=0),
+        Edit(EditKind.MERGE, "r", "now", label=0, others=(1,)),
+        Edit(EditKind.MERGE, "r", "now", label=1, others=(1,)),
+        Edit(EditKind.SPLIT, "r", "now", runs=((0, 5),)),
+        Edit(EditKind.SET_FINDING, "r", "now", target="no_such_finding", value="present"),
+        Edit(EditKind.SET_FINDING, "r", "now", target="fracture_line", value="perhaps"),
+        Edit(EditKind.SET_FINDING, "r", "now", target="fracture_line"),
+    ],
+)
+def test_an_edit_without_its_lesion_or_finding_is_refused(objects: Objects, edit: Edit) -> None:
+    with pytest.raises(UsageError):
+        conclude(objects, edits=(edit,))
+
+
 def test_assessment_json_round_trips_and_keeps_its_schema(objects: Objects) -> None:
     edits = (Edit(EditKind.ACCEPT, "reader", "2026-01-01T00:00:00Z", label=1),)
     assessment = conclude(objects, edits=edits)
