@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
+import yaml
 from scipy import ndimage
 
 from marrowscope.anatomy.types import Anatomy, Exam
@@ -23,6 +25,10 @@ SEARCH_REGION = "search_region"
 
 MINIMUM_OVERLAP = 0.98
 """Share of a given mask that must lie inside the fluid grid; less means it belongs to another series."""
+
+
+MOST_LABELS = 65535
+"""Highest label of a mask; label maps are kept with 16 bits."""
 
 
 def segment(exam: Exam, bones: Path | Volume) -> Anatomy:
@@ -104,14 +110,31 @@ def _read(path: Path) -> tuple[Volume, dict[int, str] | None]:
     sidecar = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".yaml")
     if not sidecar.is_file():
         return volume, None
-    data = parse_yaml(sidecar.read_text(encoding="utf-8"))
+    return volume, _names_in(sidecar)
+
+
+def _names_in(sidecar: Path) -> dict[int, str]:
+    """Label to name, from the YAML beside a mask.
+
+    Raises:
+        UsageError: it is no YAML, or holds something else than whole numbers with a name each.
+    """
+    try:
+        data = parse_yaml(sidecar.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{sidecar.name} cannot be read as YAML", "lines such as '1: femur', in UTF-8") from error
     if not isinstance(data, dict):
         raise UsageError(f"{sidecar.name} holds no names", "lines such as '1: femur'")
-    return volume, {int(k): str(v) for k, v in data.items()}
+    for label, name in data.items():
+        if not re.fullmatch(r"\d+", str(label)) or not isinstance(name, str) or not name.strip():
+            raise UsageError(f"{sidecar.name}: {label!r}: {name!r}", "a whole label and its name, e.g. '1: femur'")
+    return {int(label): name for label, name in data.items()}
 
 
 def _integers(volume: Volume) -> Volume:
     rounded = np.rint(volume.array)
+    if float(rounded.max()) > MOST_LABELS:
+        raise UsageError(f"a bone mask with label {float(rounded.max()):.0f}", f"labels of {MOST_LABELS} at most")
     if not np.allclose(volume.array, rounded) or rounded.min() < 0:
         raise UsageError("a bone mask with fractions or negative values", "whole labels, 0 = outside")
     return volume.with_array(rounded.astype(np.uint16))
