@@ -71,6 +71,7 @@ def assess_to(request: AssessRequest, out: Path, progress: Progress = silent, pr
 
     if not request.study and not request.series:
         raise UsageError("neither a study nor --series", "one of them", "marrowscope assess STUDY -o OUT")
+    check_side(request.side)
     check_target(out)
     clock = StageClock(progress)
     clock("reading", 0, 1)
@@ -101,6 +102,18 @@ def assess_to(request: AssessRequest, out: Path, progress: Progress = silent, pr
         write_results(out, assessed, request.to_dict(), clock.seconds, beside=_beside(prior, assessed))
     clock("writing", 1, 1)
     return ExitCode.PARTLY_NOT_ASSESSABLE if assessed.assessment.not_assessed else ExitCode.DONE
+
+
+def check_side(side: str) -> None:
+    """Refuse a side that is none, before the study is read.
+
+    Raises:
+        UsageError: see above.
+    """
+    from marrowscope.knowledge.choices import choices
+
+    if side and side not in choices()["side"]:
+        raise UsageError(f"--side {side}", f"one of {', '.join(choices()['side'])}")
 
 
 @cache

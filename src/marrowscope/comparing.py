@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from marrowscope.assessing import AssessRequest, assess_to, visit_of
+from marrowscope.assessing import AssessRequest, assess_to, check_side, visit_of
 from marrowscope.errors import UsageError
 from marrowscope.followup import Visit, compare
 from marrowscope.progress import Progress, silent
-from marrowscope.results import ASSESSMENT, read_results, write_comparison
+from marrowscope.results import ASSESSMENT, check_target, read_results, write_comparison
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,8 +35,8 @@ def compare_to(
         The change, as in ``change.json``.
 
     Raises:
-        UsageError: fewer than two visits, or ``out`` is one of them. Other MarrowscopeErrors: one that cannot be read
-            or assessed.
+        UsageError: fewer than two visits, or ``out`` is one of them or may not be written. Other MarrowscopeErrors:
+            one that cannot be read or assessed.
     """
     if len(visits) < 2:
         raise UsageError(
@@ -46,6 +46,8 @@ def compare_to(
         raise UsageError(
             f"{out.name} is one of the visits", "a folder of its own for the comparison", "choose another -o"
         )
+    check_side(side)
+    check_target(out)
     prior = _chain([visit_of(v, site, side) for v in visits[:-1]])
     last = visits[-1]
     if (last / ASSESSMENT).is_file():

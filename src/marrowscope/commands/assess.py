@@ -75,7 +75,7 @@ def series_files(pairs: list[str]) -> dict[str, str]:
 
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for study, truth and report.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(help="Which simulated knee.")] = DEMO_SEED,
+    seed: Annotated[int, typer.Option(min=0, help="Which simulated knee.")] = DEMO_SEED,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Simulate a knee study with known truth, assess it, say where the report is."""

@@ -6,7 +6,16 @@ detection.npz (for corrections)
 """
 
 from marrowscope.results.again import release, rewrite, write_comparison
-from marrowscope.results.folder import ASSESSMENT, DETECTION, INSPECTION, RUN, check_target, write_folder, write_text
+from marrowscope.results.folder import (
+    ASSESSMENT,
+    DETECTION,
+    INSPECTION,
+    RUN,
+    check_place,
+    check_target,
+    write_folder,
+    write_text,
+)
 from marrowscope.results.read import MASKS, Results, read_results
 from marrowscope.results.standards import is_dicom
 from marrowscope.results.write import edited_objects, write_inspection, write_light, write_results
@@ -18,6 +27,7 @@ __all__ = [
     "MASKS",
     "RUN",
     "Results",
+    "check_place",
     "check_target",
     "edited_objects",
     "is_dicom",

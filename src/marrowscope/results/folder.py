@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -54,15 +55,29 @@ def check_target(out: Path, replace_existing: bool = True) -> None:
     """Whether ``out`` may be written: absent, empty, or a folder of ours.
 
     Raises:
-        UsageError: it is something else.
+        UsageError: it is something else, or nothing can be written there.
     """
-    if not out.exists():
-        return
-    if out.is_dir() and not any(out.iterdir()):
+    check_place(out)
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     ours = any((out / name).is_file() for name in (ASSESSMENT, INSPECTION))
     if not ours or not replace_existing:
-        raise UsageError(f"{out.name} exists and is not a results folder", "a new folder name", "choose another -o")
+        name = out.resolve().name or out
+        raise UsageError(f"{name} exists and is not a results folder", "a new folder name", "choose another -o")
+
+
+def check_place(out: Path) -> None:
+    """Refuse a place where no folder can be made, before minutes of work rather than after.
+
+    Raises:
+        UsageError: the nearest folder above that exists is a file, or may not be written to.
+    """
+    above = next((p for p in out.absolute().parents if p.exists()), out)
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        what = "is not a folder" if not above.is_dir() else "may not be written to"
+        raise UsageError(
+            f"{out.name} below {above.name or above}, which {what}", "a folder to write into", "choose another -o"
+        )
 
 
 def _swap(aside: Path, out: Path) -> None:

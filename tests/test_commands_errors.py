@@ -1,0 +1,149 @@
+"""What a stranger may type: every error is one line with its exit code, and nothing is left half written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from marrowscope import cli
+from marrowscope.anatomy import given
+from marrowscope.cli import run
+from marrowscope.errors import ExitCode, UsageError
+from marrowscope.results import write_folder
+from marrowscope.volume import Volume
+from needs import CHECKOUT
+
+GRID = Volume(np.zeros((8, 8, 4), np.float32), np.diag([1, 1, 3, 1.0]))
+SLOW = """
+import sys, time
+from marrowscope import cli
+from marrowscope.results import write_folder
+from pathlib import Path
+def slow(arguments=None):
+    def wait(folder):
+        (folder / "begun").write_text("x")
+        print("begun", flush=True)
+        time.sleep(60)
+    write_folder(Path(sys.argv[1]), {"slow": wait})
+cli.run = slow
+cli.main()
+"""
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    said = capsys.readouterr().err
+    assert said.startswith("marrowscope: ") and said.count("\n") == 1 and "Traceback" not in said, said
+    return said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["assess", "STUDY", "-o", "FILE/results"],
+        ["compare", "STUDY", "STUDY", "-o", "FILE/results"],
+        ["simulate", "knee", "-o", "FILE"],
+        ["demo", "-o", "FILE"],
+        ["deidentify", "STUDY", "-o", "FILE/copy"],
+    ],
+)
+def test_a_place_that_cannot_be_written_is_told_before_any_work(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    named = [a.replace("FILE", str(tmp_path / "file")).replace("STUDY", str(tmp_path / "absent")) for a in arguments]
+    assert run(named) == ExitCode.USAGE
+    assert "file, which is not a folder" in one_line(capsys)
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_that_may_not_be_written_to_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    with pytest.raises(UsageError, match="may not be written to"):
+        write_folder(tmp_path / "new" / "results", {})
+
+
+def test_the_current_folder_is_named_when_it_is_no_results_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").write_text("x", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert run(["assess", "absent", "-o", "."]) == ExitCode.USAGE
+    assert tmp_path.name in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(28, "No space left on device", "/somewhere/page.html"), "'page.html'"),
+        (ZeroDivisionError("ZEBEDEE"), "an internal error (ZeroDivisionError in test_commands_errors.py"),
+    ],
+)
+def test_what_nobody_foresaw_is_one_line_without_its_words(
+    error: Exception, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(**_: object) -> None:
+        raise error
+
+    monkeypatch.delenv(cli.SHOW_TRACEBACK, raising=False)
+    monkeypatch.setattr(cli, "get_command", lambda _root: fails)
+    assert run([]) == ExitCode.INTERNAL
+    said = one_line(capsys)
+    assert words in said and "ZEBEDEE" not in said and "/somewhere" not in said
+    monkeypatch.setenv(cli.SHOW_TRACEBACK, "1")
+    with pytest.raises(type(error)):
+        run([])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_terminated_command_leaves_nothing_half_written(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "src")}
+    command = [sys.executable, "-c", SLOW, str(tmp_path / "out")]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "begun\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        assert process.wait(30) == 128 + signal.SIGTERM
+    assert time.monotonic() - started < 30
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_side_that_is_none_is_refused_before_the_study_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in (["assess", "absent"], ["compare", "absent", "absent"]):
+        assert run([*command, "--side", "up", "-o", str(tmp_path / "out")]) == ExitCode.USAGE
+        assert "--side up; expected: one of left, right, both" in one_line(capsys)
+
+
+def mask(tmp_path: Path, names: bytes, value: int = 1) -> Path:
+    """A bone mask of two labels with a YAML beside it."""
+    array = np.zeros(GRID.shape, np.int32)
+    array[2:4], array[5:7] = value, 2
+    nibabel.save(nibabel.Nifti1Image(array, GRID.affine_ras), tmp_path / "bones.nii.gz")
+    (tmp_path / "bones.yaml").write_bytes(names)
+    return tmp_path / "bones.nii.gz"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [b"femur: 1\ntibia: 2\n", b"1:\n2: tibia\n", b"1: {a: b}\n2: c\n", b"1.5: a\n2: b\n", b"1: [\n", b"1: h\xfcfte\n"],
+)
+def test_a_yaml_that_names_no_labels_is_refused(names: bytes, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"bones\.yaml"):
+        given.check(mask(tmp_path, names), GRID)
+
+
+def test_good_names_are_taken_and_a_label_beyond_16_bits_is_not_wrapped(tmp_path: Path) -> None:
+    given.check(mask(tmp_path, b'1: femur\n"2": tibia\n'), GRID)
+    with pytest.raises(UsageError, match="label 65537"):
+        given.check(mask(tmp_path, b"1: femur\n2: tibia\n", value=65537), GRID)
