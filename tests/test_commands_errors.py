@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import pytest
 from marrowscope import cli
 from marrowscope.anatomy import given
 from marrowscope.cli import run
+from marrowscope.commands.serve import check_folders, check_port
 from marrowscope.errors import ExitCode, UsageError
 from marrowscope.results import write_folder
 from marrowscope.volume import Volume
@@ -147,3 +149,44 @@ def test_good_names_are_taken_and_a_label_beyond_16_bits_is_not_wrapped(tmp_path
     given.check(mask(tmp_path, b'1: femur\n"2": tibia\n'), GRID)
     with pytest.raises(UsageError, match="label 65537"):
         given.check(mask(tmp_path, b"1: femur\n2: tibia\n", value=65537), GRID)
+
+
+def test_a_cohort_does_not_write_into_the_results_of_one_study(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = tmp_path / "one"
+    one.mkdir()
+    for name in ("assessment.json", "measurements.csv"):
+        (one / name).write_text("mine", encoding="utf-8")
+    (tmp_path / "m.csv").write_text("subject,visit,study\nA,1,absent\n", encoding="utf-8")
+    assert run(["cohort", str(tmp_path / "m.csv"), "-o", str(one)]) == ExitCode.USAGE
+    assert "one is the results folder of one study" in one_line(capsys)
+    assert sorted(p.name for p in one.iterdir()) == ["assessment.json", "measurements.csv"]
+    assert (one / "measurements.csv").read_text(encoding="utf-8") == "mine"
+
+
+def test_serve_says_that_a_port_is_taken_or_a_folder_absent(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(UsageError, match="cannot be listened on"):
+            check_port("127.0.0.1", other.getsockname()[1])
+    with pytest.raises(UsageError, match="no folder gone"):
+        check_folders(tmp_path / "data", [tmp_path, tmp_path / "gone"])
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    with pytest.raises(UsageError, match="not a folder"):
+        check_folders(tmp_path / "file", [])
+
+
+@pytest.mark.parametrize("name", ["deep.json", "deep.yaml"])
+def test_an_intake_nested_too_deep_is_refused(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    deep = "[" * 3000 + "]" * 3000
+    (tmp_path / name).write_text(f'{{"site": {deep}}}' if name.endswith("json") else f"site: {deep}", encoding="utf-8")
+    assert run(["reason", str(tmp_path / name)]) == ExitCode.USAGE
+    assert "nested too deep" in one_line(capsys)
+
+
+def test_a_topic_key_that_does_not_exist_is_not_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "cause:nope"]) == ExitCode.USAGE
+    assert "nothing is known about 'cause:nope'" in one_line(capsys)
+    assert run(["explain", "cause:gout"]) == ExitCode.DONE

@@ -43,7 +43,24 @@ def cohort(
     if dry_run:
         _preview(found, request)
     else:
+        _check_folder(out)
         _run(found, request, quiet)
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse the results folder of one study: the cohort's tables would take the place of its own.
+
+    Raises:
+        UsageError: it is one, or nothing can be written there.
+    """
+    from marrowscope.errors import UsageError
+    from marrowscope.results import ASSESSMENT, INSPECTION, check_place
+
+    check_place(out / "studies")
+    if any((out / name).is_file() for name in (ASSESSMENT, INSPECTION)):
+        raise UsageError(
+            f"{out.name} is the results folder of one study", "a folder of the cohort's own", "choose another -o"
+        )
 
 
 def _run(found: Sequence[Fate], request: CohortRequest, quiet: bool) -> None:
