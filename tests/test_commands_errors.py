@@ -14,11 +14,15 @@ import nibabel
 import numpy as np
 import pytest
 
+import marrowscope as ms
+import phantom
 from marrowscope import cli
 from marrowscope.anatomy import given
+from marrowscope.assessment import to_json
 from marrowscope.cli import run
 from marrowscope.commands.serve import check_folders, check_port
 from marrowscope.errors import ExitCode, UsageError
+from marrowscope.reasoning.intake import Intake
 from marrowscope.results import write_folder
 from marrowscope.volume import Volume
 from needs import CHECKOUT
@@ -124,7 +128,7 @@ def test_a_side_that_is_none_is_refused_before_the_study_is_read(
 ) -> None:
     for command in (["assess", "absent"], ["compare", "absent", "absent"]):
         assert run([*command, "--side", "up", "-o", str(tmp_path / "out")]) == ExitCode.USAGE
-        assert "--side up; expected: one of left, right, both" in one_line(capsys)
+        assert "side 'up'; expected: one of left, right, both" in one_line(capsys)
 
 
 def mask(tmp_path: Path, names: bytes, value: int = 1) -> Path:
@@ -190,3 +194,17 @@ def test_a_topic_key_that_does_not_exist_is_not_guessed(capsys: pytest.CaptureFi
     assert run(["explain", "cause:nope"]) == ExitCode.USAGE
     assert "nothing is known about 'cause:nope'" in one_line(capsys)
     assert run(["explain", "cause:gout"]) == ExitCode.DONE
+
+
+def test_a_side_that_is_none_is_refused_in_python_too() -> None:
+    with pytest.raises(UsageError, match="side 'up'"):
+        ms.prepare(phantom.exam().study, "knee", "up")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"labels": 5}'])
+def test_a_damaged_run_record_is_named(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assessment = to_json(ms.reason(Intake()))
+    (tmp_path / "assessment.json").write_text(assessment, encoding="utf-8")
+    (tmp_path / "run.json").write_text(text, encoding="utf-8")
+    assert run(["release", str(tmp_path), "--by", "Dr Test"]) == ExitCode.REFUSED
+    assert "run.json cannot be read" in one_line(capsys)

@@ -52,6 +52,7 @@ def test_a_header_against_the_fibula_leaves_the_side_open() -> None:
     sign, check = lateral_direction(bones, grid, "right")
     assert sign is None
     assert check.severity is Severity.WARNING
+    assert "said to be right" in check.message, "a side that was given is not the header's"
     assert "not assessable" in check.consequence
 
 

@@ -66,6 +66,7 @@ def assess_to(request: AssessRequest, out: Path, progress: Progress = silent, pr
         NoFluidSeriesError: refused; an inspection folder is written first. Other MarrowscopeErrors as they come.
     """
     from marrowscope.assessment.pipeline import assess_with_objects
+    from marrowscope.knowledge.choices import check_side
     from marrowscope.results import check_target, write_inspection, write_light, write_results
     from marrowscope.study import read_study
 
@@ -102,18 +103,6 @@ def assess_to(request: AssessRequest, out: Path, progress: Progress = silent, pr
         write_results(out, assessed, request.to_dict(), clock.seconds, beside=_beside(prior, assessed))
     clock("writing", 1, 1)
     return ExitCode.PARTLY_NOT_ASSESSABLE if assessed.assessment.not_assessed else ExitCode.DONE
-
-
-def check_side(side: str) -> None:
-    """Refuse a side that is none, before the study is read.
-
-    Raises:
-        UsageError: see above.
-    """
-    from marrowscope.knowledge.choices import choices
-
-    if side and side not in choices()["side"]:
-        raise UsageError(f"--side {side}", f"one of {', '.join(choices()['side'])}")
 
 
 @cache

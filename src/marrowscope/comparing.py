@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from marrowscope.assessing import AssessRequest, assess_to, check_side, visit_of
+from marrowscope.assessing import AssessRequest, assess_to, visit_of
 from marrowscope.errors import UsageError
 from marrowscope.followup import Visit, compare
+from marrowscope.knowledge.choices import check_side
 from marrowscope.progress import Progress, silent
 from marrowscope.results import ASSESSMENT, check_target, read_results, write_comparison
 

@@ -34,7 +34,7 @@ def lateral_direction(bones: Mapping[str, BoolArray], grid: Volume, side: str) -
     stated, seen = LATERAL_BY_SIDE.get(side), _from_fibula(bones, grid)
     lost = "medial and lateral are not assessable, and so are the scores by subregion"
     if stated is not None and seen is not None and stated != seen:
-        message = f"the header says {side}, but the fibula lies on the other side"
+        message = f"the side is said to be {side}, but the fibula lies on the other side"
         return None, QcCheck("side", Severity.WARNING, message, lost)
     if stated is not None:
         return stated, QcCheck("side", Severity.OK, f"{side} knee, by its header")

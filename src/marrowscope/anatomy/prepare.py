@@ -10,6 +10,7 @@ from marrowscope.anatomy.align import align
 from marrowscope.anatomy.shading import corrected
 from marrowscope.anatomy.types import Companion, Exam
 from marrowscope.errors import UsageError
+from marrowscope.knowledge.choices import check_side
 from marrowscope.labelmap import BoolArray
 from marrowscope.measurement import Measurement, QcCheck, Severity
 from marrowscope.progress import Progress
@@ -32,6 +33,7 @@ COMPANION_ROLES = (
 
 def prepare_exam(study: Study, site: str | None, side: str | None, progress: Progress) -> Exam:
     """See :func:`marrowscope.assessment.pipeline.prepare`."""
+    check_side(side or "")
     require_fluid(study)  # with nothing to size, say so before asking for a site
     name = _site(study, site)
     fluid = require_fluid(study, load_site(name).preferred_planes[0])

@@ -83,4 +83,19 @@ def read_results(folder: Path) -> Results:
                 f"no {name} in {folder.name}", "a folder written by marrowscope", "assess the study again"
             )
     assessment = from_json((folder / ASSESSMENT).read_text(encoding="utf-8"))
-    return Results(folder, assessment, json.loads((folder / RUN).read_text(encoding="utf-8")))
+    return Results(folder, assessment, _run_of(folder))
+
+
+def _run_of(folder: Path) -> Mapping[str, Any]:
+    """``run.json``.
+
+    Raises:
+        ResultsError: it is damaged.
+    """
+    try:
+        run = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    except ValueError:  # no JSON, or no UTF-8
+        run = None
+    if not isinstance(run, dict) or not isinstance(run.get("labels"), dict):
+        raise ResultsError(f"{RUN} cannot be read", "a whole results folder", "assess the study again")
+    return run
