@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import nibabel
@@ -19,11 +21,13 @@ import phantom
 from marrowscope import cli
 from marrowscope.anatomy import given
 from marrowscope.assessment import to_json
+from marrowscope.assessment.types import RefusalRecord
 from marrowscope.cli import run
+from marrowscope.commands.assess import FOREIGN, tell_foreign
 from marrowscope.commands.serve import check_folders, check_port
 from marrowscope.errors import ExitCode, UsageError
 from marrowscope.reasoning.intake import Intake
-from marrowscope.results import write_folder
+from marrowscope.results import write_folder, write_text
 from marrowscope.volume import Volume
 from needs import CHECKOUT
 
@@ -31,7 +35,7 @@ GRID = Volume(np.zeros((8, 8, 4), np.float32), np.diag([1, 1, 3, 1.0]))
 SLOW = """
 import sys, time
 from marrowscope import cli
-from marrowscope.results import write_folder
+from marrowscope.results import write_folder, write_text
 from pathlib import Path
 def slow(arguments=None):
     def wait(folder):
@@ -75,6 +79,17 @@ def test_a_folder_that_may_not_be_written_to_is_refused(tmp_path: Path, monkeypa
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
     with pytest.raises(UsageError, match="may not be written to"):
         write_folder(tmp_path / "new" / "results", {})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_is_followed_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to("disk")
+    for text in ("first", "second"):
+        write_folder(tmp_path / "out", {"a": partial(write_text, name="assessment.json", text=text)})
+        assert (tmp_path / "out").is_symlink()
+        assert (tmp_path / "disk" / "assessment.json").read_text(encoding="utf-8") == text
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["disk", "out"]
 
 
 def test_the_current_folder_is_named_when_it_is_no_results_folder(
@@ -208,3 +223,15 @@ def test_a_damaged_run_record_is_named(text: str, tmp_path: Path, capsys: pytest
     (tmp_path / "run.json").write_text(text, encoding="utf-8")
     assert run(["release", str(tmp_path), "--by", "Dr Test"]) == ExitCode.REFUSED
     assert "run.json cannot be read" in one_line(capsys)
+
+
+def test_another_patient_in_the_folder_is_told_on_the_screen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusals = tuple(RefusalRecord(code.replace("_", " "), code, "2 of them") for code in (*FOREIGN, "not_an_image"))
+    assessment = replace(ms.reason(Intake()), refusals=refusals)
+    (tmp_path / "assessment.json").write_text(to_json(assessment), encoding="utf-8")
+    (tmp_path / "run.json").write_text('{"labels": {}}', encoding="utf-8")
+    tell_foreign(tmp_path)
+    said = capsys.readouterr().err
+    assert said == "note: left out: another patient: 2 of them\nnote: left out: another study: 2 of them\n"

@@ -12,6 +12,9 @@ from marrowscope.errors import NoFluidSeriesError, UsageError
 DEMO_SEED = 7
 """The simulated knee of the two-minute tour."""
 
+FOREIGN = ("another_patient", "another_study")
+"""Refusals that mean that the folder held more than the one exam that was assessed."""
+
 SeriesOption = Annotated[
     list[str] | None, typer.Option("--series", metavar="ROLE=FILE", help="NIfTI of a role, e.g. fluid=stir.nii.gz.")
 ]
@@ -52,8 +55,18 @@ def assess(
     except NoFluidSeriesError:
         typer.echo(f"refused; what was read is in {out / 'index.html'}", err=True)
         raise
+    tell_foreign(out)
     typer.echo(f"report: {out / 'index.html'}")
     raise typer.Exit(int(code))
+
+
+def tell_foreign(out: Path) -> None:
+    """Say on the screen too that images of another patient or study lay in the folder and were left out."""
+    from marrowscope.results import read_results
+
+    for refusal in read_results(out).assessment.refusals:
+        if refusal.code in FOREIGN:
+            typer.echo(f"note: left out: {refusal.what}: {refusal.reason}", err=True)
 
 
 def series_files(pairs: list[str]) -> dict[str, str]:

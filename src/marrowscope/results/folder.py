@@ -39,6 +39,8 @@ def write_folder(out: Path, writers: Mapping[str, FileWriter], *, replace_existi
         UsageError: ``out`` exists and is not a results folder.
     """
     check_target(out, replace_existing)
+    if out.is_symlink():  # where it leads is written to; a rename would take the link's own place
+        out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
