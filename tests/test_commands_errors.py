@@ -105,6 +105,7 @@ def test_the_current_folder_is_named_when_it_is_no_results_folder(
     ("error", "words"),
     [
         (OSError(28, "No space left on device", "/somewhere/page.html"), "'page.html'"),
+        (OSError(98, "Address already in use"), "a file, folder or connection"),
         (ZeroDivisionError("ZEBEDEE"), "an internal error (ZeroDivisionError in test_commands_errors.py"),
     ],
 )
@@ -235,3 +236,17 @@ def test_another_patient_in_the_folder_is_told_on_the_screen(
     tell_foreign(tmp_path)
     said = capsys.readouterr().err
     assert said == "note: left out: another patient: 2 of them\nnote: left out: another study: 2 of them\n"
+
+
+def test_a_listener_is_told_at_once_what_cannot_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = str(other.getsockname()[1])
+        for sender, words in (("CT=*", "cannot be listened on"), ("CT=scanner.local", "an IP address each")):
+            assert run(["listen", "--data", str(tmp_path / "d"), "--allow", sender, "--port", taken]) == ExitCode.USAGE
+            assert words in one_line(capsys)
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    assert run(["listen", "--data", str(tmp_path / "file"), "--allow", "CT=127.0.0.1"]) == ExitCode.USAGE
+    assert "not a folder" in one_line(capsys)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]

@@ -102,8 +102,11 @@ def _unforeseen(error: Exception) -> str:
     from marrowscope.errors import MarrowscopeError
 
     if isinstance(error, OSError) and error.strerror:
-        name = f" {Path(str(error.filename)).name!r}" if error.filename else ""
-        found = f"a file or folder{name} that cannot be read or written ({error.strerror})"
+        found = f"a file, folder or connection that cannot be used ({error.strerror})"
+        if error.filename:
+            found = (
+                f"a file or folder {Path(str(error.filename)).name!r} that cannot be read or written ({error.strerror})"
+            )
         return MarrowscopeError(found, "", "check that it exists, its rights and the free space").message
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
