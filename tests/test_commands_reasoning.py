@@ -10,8 +10,12 @@ from typer.testing import CliRunner
 from marrowscope.cli import run
 from marrowscope.commands.reasoning import intake as intake_app
 from marrowscope.findings import State
+from marrowscope.knowledge.clashes import neighbours
+from marrowscope.knowledge.findings import Kind, vocabulary
+from marrowscope.reasoning.answer import reason_findings
+from marrowscope.reasoning.contradictions import contradictions
 from marrowscope.reasoning.intake import Intake
-from marrowscope.reasoning.interview import contradictions, next_ask, template, with_answer
+from marrowscope.reasoning.interview import next_ask, template, with_answer
 from marrowscope.reasoning.vocabulary import find_codes
 from reasoning_cases import CASES
 
@@ -108,6 +112,34 @@ def test_contradictions_are_named() -> None:
     case = Intake.from_dict({"imaging": {"mri": {"acl_tear": "yes", "ligament_tear": "no"}}})
     assert any("acl_tear" in line for line in contradictions(case))
     assert not contradictions(Intake.from_dict({"imaging": {"mri": {"acl_tear": "yes"}}}))
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"imaging": {"mri": {"t1_fat_kept": "yes", "t1_fat_lost": "yes"}}}, "fat"),
+        ({"imaging": {"radiograph": {"xr_normal": "yes", "xr_fracture": "yes"}}}, "Radiograph normal"),
+        ({"symptoms": {"no_pain": "yes", "night_pain": "yes"}}, "Pain at night"),
+        ({"regions": ["femoral_head"]}, "not part of: Knee"),
+        ({"age_group": "child"}, "the age counts"),
+        ({"imaging": {"mri": {"erosion_si": "yes"}}}, "cannot be seen at: Knee"),
+    ],
+)
+def test_what_cannot_both_be_true_is_said_with_the_answer(part: dict[str, object], words: str) -> None:
+    answer = reason_findings(Intake.from_dict({"site": "knee", "age": 40, "sex": "male", **part}))
+    assert [words in note for note in answer.notes] == [True]
+
+
+@pytest.mark.parametrize(("age", "group"), [(100, "older"), (12, "child"), (12, "adolescent"), (55, "adult")])
+def test_an_age_in_its_group_is_no_contradiction(age: float, group: str) -> None:
+    assert not contradictions(Intake.from_dict({"age": age, "age_group": group}))
+
+
+@pytest.mark.parametrize("site", [*neighbours(), "diffuse", "other", ""])
+def test_the_regions_of_a_site_never_contradict_it(site: str) -> None:
+    own = [item.code for item in vocabulary().values() if item.kind is Kind.REGION and item.section == site]
+    assert not contradictions(Intake.from_dict({"site": site, "regions": own}))
+    assert not contradictions(Intake.from_dict({"site": "diffuse", "regions": ["patella", "talus"]}))
 
 
 @pytest.mark.parametrize(

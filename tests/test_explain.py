@@ -32,6 +32,13 @@ def test_every_topic_explains_itself(kind: str) -> None:
         assert json.loads(json.dumps(told.to_dict()))["topic"] == key
 
 
+@pytest.mark.parametrize("words", ["weather in Paris", "hello", "my dog", "car", "breast", "fibromyalgia", "the", "a"])
+def test_what_is_not_known_is_said_and_no_disease_offered_instead(words: str) -> None:
+    """A frightening topic for words that share an "in" or half their letters helps nobody."""
+    with pytest.raises(UsageError, match="nothing is known"):
+        find(words)
+
+
 def test_every_cause_is_a_topic_with_care_and_tests() -> None:
     for cause in causes():
         headings = {part.heading for part in explain(f"cause:{cause}").parts}
@@ -45,6 +52,10 @@ def test_every_cause_is_a_topic_with_care_and_tests() -> None:
         ("Could it be cancer", "question:is_it_cancer"),
         ("tumor", "question:is_it_cancer"),
         ("SONK", "cause:sifk_sonk"),
+        ("BME", "question:what_is_it"),
+        ("bone marrow oedema", "question:what_is_it"),
+        ("tuberculosis", "cause:granulomatous_osteomyelitis"),
+        ("Andersson lesion", "cause:axspa_sacroiliitis"),
         ("avascular necrosis", "cause:osteonecrosis"),
         ("bone bruise", "cause:contusion_bone_bruise"),
         ("oedema of the knee", "question:knee"),

@@ -10,6 +10,7 @@ from marrowscope.errors import IntakeError
 from marrowscope.findings import Origin, State
 from marrowscope.reasoning.intake import Intake
 from marrowscope.reasoning.intake_text import parse_text
+from marrowscope.reasoning.questionnaire_response import response_of
 
 FULL = """
 case: A
@@ -142,3 +143,78 @@ def test_any_text_is_read_or_refused_never_worse(text: str) -> None:
     except IntakeError:
         return
     assert Intake.from_dict(intake.to_dict()) == intake
+
+
+@pytest.mark.parametrize("part", [{"regions": {"patella": "no"}}, {"imaging": {"ct": {"patella": "no"}}}])
+def test_a_region_that_is_spared_stays_spared_when_written_and_read_again(part: dict[str, object]) -> None:
+    first = Intake.from_dict({"site": "knee", **part})
+    again = Intake.from_dict(first.to_dict())
+    assert [(f.code, f.state) for f in again.findings] == [("patella", State.ABSENT)]
+    assert Intake.from_dict(response_of(first)).findings[0].state is State.ABSENT
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        "MRI right knee\nNo evidence of fracture. Bone marrow oedema of the medial femoral condyle.\n",
+        "REPORT: MRI\nFINDINGS: no fracture.\n- edema of the patella\n",
+        "MRI KNEE: NO ACUTE FRACTURE.\nBONE MARROW EDEMA: PRESENT\n",
+        'MRT Knie vom 12.03.2026\nBefund: kein Bruch: "Ödem"\n',
+        "[unclosed\n",
+    ],
+)
+def test_a_report_in_free_text_is_refused_with_the_way_in(report: str) -> None:
+    with pytest.raises(IntakeError) as caught:
+        read(report)
+    assert "free text" in caught.value.message and "marrowscope intake new" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("item", "said"), [("creatinine", "3.5"), ("haemoglobin", "13.5"), ("urate", "8.1"), ("creatinine", "0.9")]
+)
+def test_a_value_that_only_another_unit_explains_is_not_taken_for_ours(item: str, said: str) -> None:
+    """A creatinine of 3.5 mg/dL read as 3.5 umol/L would be a healthy kidney."""
+    with pytest.raises(IntakeError) as caught:
+        read(f"labs: {{{item}: {said}}}")
+    assert "mg/dL" in caught.value.message or "g/dL" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("item", "said", "code", "value"),
+    [
+        ("crp", "12,5mg/l", "crp_raised", 12.5),
+        ("wbc", "12000/µl", "wbc_high", 12.0),
+        ("platelets", "60x10^9/L", "platelets_low", 60.0),
+        ("crp", "<5 mg/L", "crp_normal", None),
+        ("crp", "< 0.5 mg/dL", "crp_normal", None),
+        ("esr", ">100 mm/h", "esr_high", None),
+    ],
+)
+def test_values_as_laboratories_print_them(item: str, said: str, code: str, value: float | None) -> None:
+    finding = read(f"labs: {{{item}: '{said}'}}").findings[0]
+    assert (finding.code, finding.value) == (code, value)
+
+
+@pytest.mark.parametrize("said", ["<50 mg/L", ">3 mg/L", "<5 furlongs"])
+def test_a_bound_that_leaves_the_level_open_is_refused(said: str) -> None:
+    with pytest.raises(IntakeError, match="crp"):
+        read(f"labs: {{crp: '{said}'}}")
+
+
+def test_a_childs_haemoglobin_is_judged_by_its_own_limit() -> None:
+    assert read("age: 6\nlabs: {haemoglobin: 118 g/L}").findings[0].code == "haemoglobin_normal"
+    assert read("age: 6\nlabs: {haemoglobin: 85 g/L}").findings[0].code == "haemoglobin_low"
+    assert read("age: 40\nsex: male\nlabs: {haemoglobin: 118 g/L}").findings[0].code == "haemoglobin_low"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "age: 8\nsex: female\nhistory: {menopause: yes}",
+        "age: 4\nsex: female\nhistory: {postpartum: yes}",
+        "age: 80\nsex: female\nconditions: {breastfeeding: yes}",
+    ],
+)
+def test_what_cannot_be_at_that_age_is_refused(text: str) -> None:
+    with pytest.raises(IntakeError):
+        read(text)

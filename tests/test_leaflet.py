@@ -193,7 +193,7 @@ def test_an_mri_already_done_is_not_announced_again() -> None:
 )
 def test_the_place_is_said_plainly(side: str, words: str) -> None:
     assert place_words(Intake(site="knee", side=side)) == words
-    assert place_words(Intake()) == "your bone"
+    assert place_words(Intake()) == "the part that was scanned"
 
 
 def test_when_all_is_open_no_cause_is_named() -> None:
@@ -288,3 +288,36 @@ def test_the_longest_leaflet_prints_on_two_pages(tmp_path: Path) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     told = subprocess.run(["pdfinfo", str(paper)], check=True, capture_output=True, text=True, timeout=60).stdout
     assert int(re.search(r"Pages:\s+(\d+)", told)[1]) == 2
+
+
+@pytest.mark.parametrize("level", ["suspicious", "strongly_suspicious"])
+def test_a_child_with_signs_of_cancer_does_not_wait_two_weeks(level: str) -> None:
+    child = leaflet_for(Intake(site="knee", age=9), ranking(primary_bone_sarcoma=0.9), with_cancer(level))
+    told = " ".join(child.sentences)
+    assert "within two days" in text_of(child, "cancer") and "see a doctor today" in text_of(child, "short")
+    assert "X-ray, today" in text_of(child, "next") and "specialist should follow within two weeks" not in told
+    grown = leaflet_for(Intake(site="knee", age=60), ranking(bone_metastasis=0.9), with_cancer(level))
+    assert "within two days" not in text_of(grown, "cancer")
+
+
+def test_a_child_with_signs_in_the_blood_goes_to_those_who_treat_blood() -> None:
+    step = leaflet_for(
+        Intake(site="knee", age=5, findings=(said("diffuse_marrow"),)), ranking(leukemia=0.9), with_cancer("suspicious")
+    )
+    assert "tumor center" not in text_of(step, "helps")
+    bone = leaflet_for(Intake(site="knee", age=5), ranking(primary_bone_sarcoma=0.9), with_cancer("suspicious"))
+    assert "tumor center" in text_of(bone, "helps")
+
+
+def test_with_every_test_done_a_raised_check_still_has_a_next_step() -> None:
+    done = tuple(said(code) for code in ("xr_lytic", "t1_low", "biopsy_inconclusive"))
+    intake = Intake(site="knee", age=12, findings=done)
+    assert "No other tests" not in text_of(
+        leaflet_for(intake, ranking(primary_bone_sarcoma=0.9), with_cancer("suspicious")), "next"
+    )
+
+
+@pytest.mark.parametrize("site", sorted(leaflet_words().places))
+@pytest.mark.parametrize("side", ["", "both"])
+def test_no_place_is_a_bone_of_a_bone(site: str, side: str) -> None:
+    assert "bone" not in place_words(Intake(site=site, side=side))

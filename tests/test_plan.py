@@ -11,9 +11,14 @@ from hypothesis import strategies as st
 from marrowscope.findings import State
 from marrowscope.knowledge.care import factors, plan_rules, treatments
 from marrowscope.knowledge.causes import Urgency, causes
+from marrowscope.knowledge.checks import Level
+from marrowscope.knowledge.checks import checks as check_rules
+from marrowscope.knowledge.leaflet_words import leaflet_words
+from marrowscope.reasoning.answer import reason_findings
 from marrowscope.reasoning.circumstances import circumstances, factor_state
 from marrowscope.reasoning.differential import Differential, rank
 from marrowscope.reasoning.intake import Intake, Sex
+from marrowscope.reasoning.leaflet import make_leaflet
 from marrowscope.reasoning.observe import observe
 from marrowscope.reasoning.plan import make_plan
 from marrowscope.reasoning.plan_text import plan_lines
@@ -224,3 +229,124 @@ def test_a_less_likely_infection_waits_for_its_check() -> None:
     assert "antibiotics" in {item.treatment for item in raised.care}
     probable = ranking(axspa_sacroiliitis=0.6, septic_arthritis=0.3)
     assert make_plan(Intake(site="si_joint", age=20), probable, CALM).urgency is Urgency.EMERGENCY
+
+
+@pytest.mark.parametrize("site", ["spine", "knee", "hip_pelvis", "foot_ankle"])
+@pytest.mark.parametrize("kind", ["unstable", "infection", "cancer"])
+def test_a_plan_is_never_slower_than_the_check_it_answers(kind: str, site: str) -> None:
+    raised = tuple(Checked(c.kind, "strongly_suspicious" if c.kind == kind else c.level) for c in CALM)
+    plan = make_plan(Intake(site=site, age=60), OA, raised)
+    today = check_rules()[kind].advice[Level.STRONGLY_SUSPICIOUS].within.startswith("the same day")
+    assert today is (kind != "cancer")
+    assert plan.urgency is Urgency.EMERGENCY if today else plan.urgency in {Urgency.URGENT, Urgency.EMERGENCY}
+
+
+def test_a_cord_at_risk_makes_the_plan_and_the_leaflet_say_today() -> None:
+    """A likely cancer brings tests within two weeks; legs that fail do not wait for them."""
+    intake = Intake.from_dict(
+        {
+            "site": "spine",
+            "age": 76,
+            "sex": "male",
+            "history": {"cancer_bone_prone": "yes"},
+            "symptoms": {"neuro_deficit": "yes"},
+            "imaging": {"mri": {"multifocal": "yes", "t1_fat_lost": "yes", "epidural_mass": "yes"}},
+        }
+    )
+    answer = reason_findings(intake)
+    assert answer.plan.urgency is Urgency.EMERGENCY
+    opening = make_leaflet(answer, intake).sections[0].blocks[0]
+    assert leaflet_words().sentences["next.today"] in opening.bullets
+
+
+@pytest.mark.parametrize("cause", ["psoriatic_arthritis", "reactive_arthritis"])
+def test_an_inflamed_limb_joint_is_imaged_there_and_not_at_the_sacrum(cause: str) -> None:
+    def reasons(site: str) -> str:
+        plan = make_plan(Intake(site=site, age=43), ranking(**{cause: 0.9}), CALM)
+        return " ".join(reason.text for test in plan.tests for reason in test.reasons)
+
+    for site in ("hand_wrist", "foot_ankle", "knee", "shoulder"):
+        assert "semicoronal" not in reasons(site) and "Sacroiliac radiograph" not in reasons(site)
+        assert "joint that hurts" in reasons(site)
+    assert "semicoronal" in reasons("si_joint") and "joint that hurts" not in reasons("si_joint")
+
+
+def test_a_growth_area_and_a_chalky_tendon_have_steps_of_their_own() -> None:
+    """Not those of a stress fracture at a high-risk bone, nor those of gout."""
+    patella = Intake(site="knee", age=11, findings=(said("patella"),))
+    assert make_plan(patella, ranking(avulsion_apophysitis=0.9), CALM).urgency is Urgency.SOON
+    assert make_plan(patella, ranking(stress_fracture_fatigue=0.9), CALM).urgency is Urgency.URGENT
+    chalk = make_plan(Intake(site="shoulder", age=49), ranking(calcific_tendinitis_intraosseous=0.9), CALM)
+    assert {"joint_aspiration", "dect"}.isdisjoint(test.test for test in chalk.tests)
+
+
+@pytest.mark.parametrize(
+    ("code", "test", "words"),
+    [
+        ("pregnancy", "mri", "without contrast"),
+        ("pacemaker", "mri", "radiology has cleared"),
+        ("anticoagulant", "joint_aspiration", "Bleeding risk"),
+    ],
+)
+def test_what_makes_a_test_unsafe_is_said_first(code: str, test: str, words: str) -> None:
+    likely = ranking(septic_arthritis=0.6, bme_syndrome_primary=0.3)
+
+    def reasons(*codes: str) -> tuple[str, ...]:
+        intake = Intake(site="knee", age=30, sex=Sex.FEMALE, findings=tuple(map(said, codes)))
+        planned = make_plan(intake, likely, CALM).tests
+        return tuple(reason.text for item in planned if item.test == test for reason in item.reasons)
+
+    assert words in reasons(code)[0]
+    assert not any(words in text for text in reasons())
+
+
+def test_bone_density_waits_until_after_a_birth() -> None:
+    likely = ranking(transient_osteoporosis_hip=0.9)
+    women = [Intake(site="hip_pelvis", age=31, sex=Sex.FEMALE, findings=(said(c),)) for c in ("pregnancy", "no_pain")]
+    pregnant, other = (make_plan(woman, likely, CALM) for woman in women)
+    assert "dxa" not in {test.test for test in pregnant.tests} and "dxa" in {test.test for test in other.tests}
+    assert any("not before the birth" in advice.basis.text for advice in pregnant.avoid)
+    assert any("DXA" in line and "birth" in line for line in plan_lines(pregnant))
+
+
+def test_a_chance_infarct_is_left_alone_and_a_dying_joint_end_is_not() -> None:
+    found = {"site": "knee", "age": 44, "onset": "incidental"}
+    shaft = {"imaging": {"mri": {"serpiginous_band": "yes", "fat_in_band": "yes", "metaphyseal": "yes"}}}
+    joint = {"imaging": {"mri": {"double_line": "yes", "epiphyseal": "yes", "edema_subchondral": "yes"}}}
+    calm, urgent = (reason_findings(Intake.from_dict({**found, **part})).plan for part in (shaft, joint))
+    assert calm.urgency in {Urgency.ROUTINE, Urgency.SOON} and urgent.urgency is Urgency.URGENT
+    assert not {"core_decompression", "iloprost", "hbot"} & {item.treatment for item in calm.care}
+
+
+@pytest.mark.parametrize(("site", "cause"), [("hand_wrist", "kienbock_disease"), ("shoulder", "osteonecrosis")])
+def test_a_dying_bone_is_imaged_where_it_lies(site: str, cause: str) -> None:
+    def reasons(place: str) -> str:
+        plan = make_plan(Intake(site=place, age=35), ranking(**{cause: 0.9}), CALM)
+        return " ".join(reason.text for test in plan.tests for reason in test.reasons)
+
+    assert "frog-leg" not in reasons(site) and "of the joint" in reasons(site)
+    assert "frog-leg" in reasons("hip_pelvis")
+
+
+@pytest.mark.parametrize(
+    ("site", "cause", "elsewhere"),
+    [
+        ("foot_ankle", "bme_syndrome_primary", "both hips"),
+        ("knee", "regional_migratory_osteoporosis", "both hips"),
+        ("knee", "juvenile_idiopathic_arthritis", "Wrist"),
+    ],
+)
+def test_no_test_is_asked_for_at_another_joint(site: str, cause: str, elsewhere: str) -> None:
+    plan = make_plan(Intake(site=site, age=30), ranking(**{cause: 0.9}), CALM)
+    assert {"mri"} <= {test.test for test in plan.tests}
+    assert not any(elsewhere in reason.text for test in plan.tests for reason in test.reasons)
+
+
+def test_no_needle_goes_into_a_possible_tumour_unplanned() -> None:
+    """Ewing sarcoma comes with fever and CRP: the sample for germs must not spoil the operation."""
+    likely = ranking(primary_bone_sarcoma=0.8, osteomyelitis=0.15)
+    raised = (Checked("cancer", "suspicious"), Checked("infection", "suspicious"), CALM[2])
+    for checks, planned in ((raised, True), ((CALM[0], *raised[1:]), False)):
+        plan = make_plan(Intake(site="leg", age=12), likely, checks)
+        sample = next(test for test in plan.tests if test.test == "biopsy")
+        assert ("plans the sample" in sample.reasons[0].text) is planned

@@ -51,7 +51,7 @@ def lab_values() -> st.SearchStrategy[dict[str, Any]]:
         if not lab.numeric:
             return words
         top = min(lab.maximum, 500.0)
-        number = st.floats(0, top).map(lambda v: round(v * 0.9, 2))
+        number = st.floats(lab.minimum / 0.9 + 0.1, top).map(lambda v: round(v * 0.9, 2))
         return words | number.map(lambda v: {"value": v, "unit": lab.unit})
 
     chosen = st.lists(st.sampled_from(sorted(labs())), unique=True, max_size=4)

@@ -10,6 +10,7 @@ from marrowscope.knowledge.checks import Level
 from marrowscope.reasoning.answer import Reasoning, reason_findings
 from marrowscope.reasoning.differential import rank
 from marrowscope.reasoning.intake import Intake
+from marrowscope.reasoning.leaflet import make_leaflet
 from marrowscope.reasoning.observe import observe
 from marrowscope.reasoning.table import UNLISTED, table
 
@@ -131,3 +132,34 @@ def test_what_is_asked_fits_the_patient() -> None:
     assert not {"pregnancy", "postpartum", "menopause"} & {item.variable for item in answer.next_questions}
     knee = reason_findings(Intake.from_dict({"site": "knee", "age": 30}))
     assert not {"disc_bright", "endplate_edema"} & {item.variable for item in knee.next_tests}
+
+
+@pytest.mark.parametrize("region", ["distal_femur_metaphysis", "proximal_tibia_metaphysis"])
+def test_a_chance_infarct_in_a_metaphysis_is_no_red_marrow(region: str) -> None:
+    seen = {"mri": {"serpiginous_band": "yes", "fat_in_band": "yes", "metaphyseal": "yes"}}
+    data = {"site": "knee", "age": 44, "onset": "incidental", "regions": [region], "imaging": seen}
+    assert reason_findings(Intake.from_dict(data)).differential.top.cause == "bone_infarct"
+    plain = {**data, "imaging": {"mri": {"metaphyseal": "yes", "t1_fat_kept": "yes"}}}
+    assert reason_findings(Intake.from_dict(plain)).differential.top.cause == "red_marrow_reconversion"
+
+
+def test_pain_at_the_lower_patella_is_a_growth_area_in_a_child_and_a_tendon_in_an_adult() -> None:
+    data = {
+        "site": "knee",
+        "history": {"overuse": "yes"},
+        "symptoms": {"anterior_knee_pain": "yes"},
+        "imaging": {"mri": {"insertion_edema": "yes", "tendon_abnormal": "yes"}},
+    }
+    tops = {age: reason_findings(Intake.from_dict({**data, "age": age})).differential.top.cause for age in (11, 28)}
+    assert tops == {11: "avulsion_apophysitis", 28: "tendinopathy_enthesopathy"}
+
+
+def test_a_scan_read_without_edema_is_said_to_leave_nothing_to_explain() -> None:
+    clean = {"site": "knee", "age": 35, "sex": "female"}
+    none = Intake.from_dict({**clean, "imaging": {"mri": {"fluid_high": "no", "t1_fat_kept": "yes"}}})
+    answer = reason_findings(none)
+    assert any("without edema" in note for note in answer.notes)
+    assert "no bright spot" in make_leaflet(answer, none).sections[1].blocks[0].text[0].text
+    lesion = Intake.from_dict({**clean, "imaging": {"mri": {"fluid_high": "no", "focal_lesion": "yes"}}})
+    unknown = Intake.from_dict(clean)
+    assert not any("without edema" in note for case in (lesion, unknown) for note in reason_findings(case).notes)

@@ -122,3 +122,63 @@ def test_a_double_line_that_only_the_software_saw_explains_no_danger_away() -> N
         cancer = next(c for c in check_all(intake, (seen,)) if c.kind == "cancer")
         assert cancer.level is level
         assert bool(cancer.explained_by) is (origin is Origin.READ)
+
+
+def test_an_injury_never_explains_a_mass_at_the_bone_away() -> None:
+    """Most young people with a bone tumour recall an injury: it must not calm."""
+    grown = {"mri": {"metaphyseal": "yes", "soft_tissue_mass": "yes", "periosteal_reaction": "yes"}}
+    told = run("cancer", site="knee", age=15, history={"acute_trauma": "yes"}, imaging=grown)
+    assert told.level.positive
+    assert [hit.id for hit in told.met] == ["mass_alone"]
+
+
+@pytest.mark.parametrize("sign", ["whole_vertebra", "vertebral_collapse", "multifocal"])
+@pytest.mark.parametrize("ill", ["weight_loss", "night_sweats"])
+def test_weight_loss_or_sweats_with_a_lesion_is_suspicious_at_any_adult_age(sign: str, ill: str) -> None:
+    data = {"site": "spine", "age": 28, "symptoms": {ill: "yes"}}
+    assert run("cancer", **data, imaging={"mri": {sign: "yes"}}).level.positive
+    assert not run("cancer", **data, imaging={"mri": {"endplate_edema": "yes"}}).level.positive
+
+
+@pytest.mark.parametrize("region", ["femoral_neck", "subtrochanteric_femur"])
+def test_a_lytic_lesion_in_the_upper_femur_protects_before_it_hurts_on_loading(region: str) -> None:
+    lytic = {"radiograph": {"xr_lytic": "yes"}}
+    assert run("unstable", site="hip_pelvis", regions=[region], imaging=lytic).level.positive
+    assert not run("unstable", site="hip_pelvis", regions=["iliac_bone"], imaging=lytic).level.positive
+
+
+@pytest.mark.parametrize("damage", ["fluid_collection", "erosion"])
+def test_damage_with_raised_crp_after_an_operation_is_suspicious_without_fever(damage: str) -> None:
+    data = {"site": "hip_pelvis", "age": 66, "history": {"recent_surgery": "yes"}, "imaging": {"mri": {damage: "yes"}}}
+    assert run("infection", **data, labs={"crp": "35 mg/L"}).level.positive
+    assert not run("infection", **data, labs={"crp": "3 mg/L"}).level.positive
+
+
+@pytest.mark.parametrize("site", ["shoulder", "leg", "foot_ankle", "hip_pelvis"])
+def test_a_bone_broken_through_a_lesion_is_protected_at_every_site(site: str) -> None:
+    assert run("unstable", site=site, imaging={"mri": {"pathologic_fracture": "yes"}}).level.positive
+
+
+def test_eroded_endplates_weigh_by_the_inflammation_beside_them() -> None:
+    eroded = {"mri": {"endplate_destroyed": "yes", "disc_bright": "no"}}
+    levels = [run("infection", site="spine", imaging=eroded, labs={"crp": f"{crp} mg/L"}).level for crp in (12, 80)]
+    assert levels == [Level.SUSPICIOUS, Level.STRONGLY_SUSPICIOUS]
+    bright = {"mri": {"disc_bright": "yes"}}
+    assert run("infection", site="spine", imaging=bright, labs={"crp": "12 mg/L"}).level is Level.STRONGLY_SUSPICIOUS
+
+
+def test_what_is_contradicted_explains_no_danger_away() -> None:
+    elsewhere = run("cancer", site="knee", imaging={"mri": {"erosion_si": "yes"}})
+    there = run("cancer", site="si_joint", imaging={"mri": {"erosion_si": "yes"}})
+    assert (elsewhere.level, there.level) == (Level.INCOMPLETE, Level.NO_SIGN)
+    lost = {"t1_fat_lost": "yes"}
+    assert run("cancer", site="knee", age=30, imaging={"mri": {**lost, "t1_fat_kept": "yes"}}).level.positive
+    assert not run("cancer", site="knee", age=30, imaging={"mri": {**lost, "fracture_line": "yes"}}).level.positive
+
+
+def test_blood_in_a_joint_is_never_no_sign_of_unstable_bone() -> None:
+    sprain = {"ligament_tear": "yes", "mechanism_pattern": "yes"}
+    assert run("unstable", site="knee", imaging={"mri": sprain}).level is Level.NO_SIGN
+    bleeding = {**sprain, "lipohaemarthrosis": "yes"}
+    assert run("unstable", site="knee", imaging={"mri": bleeding}).level is Level.INCOMPLETE
+    assert run("unstable", site="knee", imaging={"mri": {**bleeding, "osteochondral_fragment": "yes"}}).level.positive

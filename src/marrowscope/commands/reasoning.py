@@ -107,7 +107,7 @@ def _to(out: Path | None, text: str) -> None:
 def check(file: FileArgument, as_json: JsonOption = False) -> None:
     """Check an intake: each mistake with its line and the nearest valid word; exit code 2 when there is one."""
     from marrowscope.findings import State
-    from marrowscope.reasoning.interview import contradictions
+    from marrowscope.reasoning.contradictions import contradictions
 
     case = _load(file)
     clashes, kept = contradictions(case), [f"kept, not weighed: {text}" for text in case.uncoded]

@@ -24,7 +24,7 @@ class Lab:
         factors: other unit -> factor to the main unit.
         cuts: lower bounds, in the main unit, of every level after the first.
         cuts_by_sex, cuts_child: limits that replace ``cuts``.
-        maximum: largest value that can be true, in the main unit.
+        minimum, maximum: smallest and largest value that can be true, in the main unit.
         background: probability of each level in anyone with edema-like marrow signal; empty = it weighs nothing.
     """
 
@@ -37,6 +37,7 @@ class Lab:
     cuts: tuple[float, ...] = ()
     cuts_by_sex: dict[str, tuple[float, ...]] = field(default_factory=dict)
     cuts_child: tuple[float, ...] = ()
+    minimum: float = 0.0
     maximum: float = math.inf
     background: tuple[float, ...] = ()
 
@@ -126,6 +127,7 @@ def _lab(code: str, raw: dict[str, Any]) -> Lab:
         cuts=_numbers(raw.get("cuts")),
         cuts_by_sex={sex: _numbers(cuts) for sex, cuts in raw.get("by_sex", {}).items()},
         cuts_child=_numbers(raw.get("child")),
+        minimum=float(raw.get("min", 0.0)),
         maximum=float(raw.get("max", math.inf)),
         background=_numbers(raw.get("bg")),
     )

@@ -119,10 +119,11 @@ class Situation:
 
 @dataclass(frozen=True)
 class LevelWords:
-    """How one level of the cancer check is told."""
+    """How one level of the cancer check is told: to a clinician, to a patient, and where the patient still grows."""
 
     clinician: Claim
     patient: tuple[Claim, ...]
+    growing: tuple[Claim, ...]
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,11 @@ def cancer_answer() -> CancerAnswer:
             flags=claims(raw["flags"], "cancer"),
             workup=claims(raw["workup"], "cancer"),
             levels={
-                key: LevelWords(Claim.parse(item["clinician"], key), claims(item["patient"], key))
+                key: LevelWords(
+                    Claim.parse(item["clinician"], key),
+                    claims(item["patient"], key),
+                    claims(item.get("growing", item["patient"]), key),
+                )
                 for key, item in raw["levels"].items()
             },
         )

@@ -13,6 +13,15 @@ CLOSE = 0.6
 VERY_CLOSE = 0.85
 """Similarity at which a word is taken as the same word misspelt, ahead of entries that share one of several words."""
 
+_SMALL = (
+    "a about after am an and any are as at be been by can could did do does for from had has have how i if in into is"
+    " it its may me my no not of on or our please should so some than that the their them then there these they this"
+    " to was we were what when where which who why will with would you your"
+)
+
+SMALL_WORDS = frozenset(_SMALL.split())
+"""Words that say nothing about the subject: sharing only these is no match."""
+
 
 def plain(text: str) -> str:
     """Lower case, accents of the usual kind and punctuation removed, British spellings folded."""
@@ -30,29 +39,30 @@ def nearest(word: str, choices: Iterable[str], count: int = 3) -> list[str]:
     return [by_plain[match] for match in close]
 
 
-def rank(query: str, entries: Mapping[str, Iterable[str]], count: int = 10) -> list[str]:
+def rank(query: str, entries: Mapping[str, Iterable[str]], count: int = 10, close: float = CLOSE) -> list[str]:
     """Keys of the entries that match free words, best first.
 
     Args:
         query: free words.
         entries: key -> the texts it is known by (label, synonyms).
         count: how many at most.
+        close: likeness below which a text that shares no word does not match; higher where the best is taken at its
+            word instead of being offered.
     """
-    wanted = plain(query)
-    scored = [
-        (max(map(_Match(wanted), (plain(text) for text in (key, *texts)))), key) for key, texts in entries.items()
-    ]
+    wanted = _Match(plain(query), close)
+    scored = [(max(map(wanted, (plain(text) for text in (key, *texts)))), key) for key, texts in entries.items()]
     return [key for score, key in sorted(scored, key=lambda pair: (-pair[0], pair[1])) if score > 0][:count]
 
 
 class _Match:
     """How well one text answers the query: 3 equal, 2 contained, else the share of words met, else likeness."""
 
-    def __init__(self, wanted: str) -> None:
-        self.wanted, self.words = wanted, set(wanted.split())
+    def __init__(self, wanted: str, close: float) -> None:
+        self.wanted, self.close = wanted, close
+        self.words = set(wanted.split()) - SMALL_WORDS
 
     def __call__(self, text: str) -> float:
-        if not self.wanted or not text:
+        if not self.words or not text:
             return 0.0
         if text == self.wanted:
             return 3.0
@@ -63,4 +73,4 @@ class _Match:
             return 1.0 + likeness
         if shared := self.words & set(text.split()):
             return len(shared) / len(self.words) + 0.5 * len(shared) / len(text.split())
-        return likeness / 2 if likeness >= CLOSE else 0.0
+        return likeness / 2 if likeness >= self.close else 0.0

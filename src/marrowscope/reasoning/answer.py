@@ -9,6 +9,7 @@ from typing import Any, Self
 from marrowscope.findings import Finding, State
 from marrowscope.knowledge.findings import label_of
 from marrowscope.reasoning.checks import Check, check_all
+from marrowscope.reasoning.contradictions import contradictions, without_edema
 from marrowscope.reasoning.differential import Differential, backgrounds, rank
 from marrowscope.reasoning.intake import AgeGroup, Intake, Sex
 from marrowscope.reasoning.observe import Overruled, observe, settle
@@ -123,6 +124,9 @@ def _notes(intake: Intake, overruled: Sequence[Overruled]) -> tuple[str, ...]:
         if absent
     ]
     notes = [f"Not known: {', '.join(missing)}; the ranking averages over it."] if missing else []
+    notes += [f"Contradiction: {line}." for line in contradictions(intake)]
+    if without_edema(intake):
+        notes.append("Read without edema: what follows holds only if there is some after all.")
     if intake.uncoded:
         notes.append(f"Kept, not weighed: {'; '.join(intake.uncoded)}.")
     for pair in overruled:

@@ -15,6 +15,7 @@ from marrowscope.knowledge.checks import CheckRules, Criterion, Level, checks
 from marrowscope.knowledge.findings import label_of
 from marrowscope.knowledge.labs import ADULT_FROM
 from marrowscope.knowledge.load import Claim
+from marrowscope.reasoning.contradictions import contradicted
 from marrowscope.reasoning.intake import Intake, states
 from marrowscope.reasoning.observe import settle
 
@@ -117,8 +118,11 @@ def check_all(intake: Intake, measured: Sequence[Finding] = ()) -> tuple[Check, 
     """Run the three checks on an intake and what was measured."""
     chosen, _ = settle((*intake.findings, *measured))
     known = states(chosen.values())
+    doubted = contradicted(intake)
     explaining = states(
-        f for f in chosen.values() if f.origin is not Origin.MEASURED or f.code not in NOT_TRUSTED_ALONE
+        f
+        for f in chosen.values()
+        if f.code not in doubted and (f.origin is not Origin.MEASURED or f.code not in NOT_TRUSTED_ALONE)
     )
     return tuple(_check(rules, intake, known, explaining) for rules in checks().values())
 

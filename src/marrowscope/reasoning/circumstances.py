@@ -61,12 +61,14 @@ class Circumstances:
     levels: Mapping[str, str] = field(default_factory=dict)
 
     def holds(self, condition: str) -> bool:
-        """Whether one condition of the data holds: ``*``, ``immature``, ``site:<id>`` or ``code:<finding>``."""
+        """Whether one condition holds: ``*``, ``immature``, ``site:<id>``, ``code:<finding>``, ``check:<kind>``."""
         kind, _, name = condition.partition(":")
         if kind == "site":
             return self.site == name
         if kind == "code":
             return name in self.present
+        if kind == "check":
+            return self.raised(name)
         return condition == "*" or (condition == "immature" and self.immature)
 
     def raised(self, check: str) -> bool:
@@ -83,13 +85,14 @@ def circumstances(intake: Intake, differential: Differential, checks: Sequence[C
         absent=frozenset(code for code, state in said.items() if state is State.ABSENT),
         ages=intake.age_range,
         sex=intake.sex,
-        immature=_immature(intake),
+        immature=immature(intake),
         shares={row.cause: row.probability for row in differential.rows},
         levels={check.kind: str(check.level) for check in checks},
     )
 
 
-def _immature(intake: Intake) -> bool:
+def immature(intake: Intake) -> bool:
+    """Whether the skeleton is, or by age counts as, growing."""
     if intake.maturity is Maturity.UNKNOWN:
         return intake.age_range[1] < plan_rules().numbers["immature_below"]
     return intake.maturity is Maturity.IMMATURE

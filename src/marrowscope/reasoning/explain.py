@@ -17,7 +17,7 @@ from marrowscope.knowledge.causes import causes
 from marrowscope.knowledge.load import Claim
 from marrowscope.knowledge.measures import measures
 from marrowscope.knowledge.scores import scores
-from marrowscope.knowledge.search import rank
+from marrowscope.knowledge.search import VERY_CLOSE, rank
 from marrowscope.reasoning import explain_entries as entries
 from marrowscope.reasoning.explain_cause import of_cause
 from marrowscope.reasoning.explain_measured import of_measure, of_score
@@ -122,7 +122,8 @@ def find(words: str) -> tuple[str, ...]:
     if words in topics():
         return (words,)
     named = words.partition(":")[0] in KINDS and ":" in words and " " not in words  # a key, not free words
-    if not named and (found := rank(words, {key: topic.words for key, topic in topics().items()}, OTHERS + 1)):
+    near = {key: topic.words for key, topic in topics().items()}
+    if not named and (found := rank(words, near, OTHERS + 1, VERY_CLOSE)):
         return tuple(found)
     raise UsageError(
         f"nothing is known about {words!r}",

@@ -42,15 +42,18 @@ class AgeGroup(StrEnum):
     UNKNOWN = "unknown"
 
 
+OLDEST_GROUPED = 95.0
+"""Years; upper end of the oldest groups, for frequencies by age."""
+
 AGE_RANGE = {
     AgeGroup.INFANT: (0.0, 2.0),
     AgeGroup.CHILD: (2.0, 12.0),
     AgeGroup.ADOLESCENT: (12.0, 18.0),
     AgeGroup.YOUNG_ADULT: (18.0, 40.0),
     AgeGroup.MIDDLE_AGED: (40.0, 60.0),
-    AgeGroup.OLDER: (60.0, 95.0),
-    AgeGroup.ADULT: (18.0, 95.0),
-    AgeGroup.UNKNOWN: (0.0, 95.0),
+    AgeGroup.OLDER: (60.0, OLDEST_GROUPED),
+    AgeGroup.ADULT: (18.0, OLDEST_GROUPED),
+    AgeGroup.UNKNOWN: (0.0, OLDEST_GROUPED),
 }
 """Years each age group spans, for frequencies by age."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from marrowscope.findings import Finding, Origin, State
@@ -19,6 +20,9 @@ STATES = {
     **dict.fromkeys(("unknown", "?", "not assessed", "", "null"), State.UNKNOWN),
 }
 ORIGINS = {Kind.IMAGING: Origin.READ, Kind.REGION: Origin.READ, Kind.LAB: Origin.LAB}
+_AMOUNT = re.compile(r"([<>]?)\s*([-+]?\d[\d.,]*)\s*(\D.*|)")
+"""A bound as a laboratory prints it, a number, and the unit behind it, with or without a space."""
+
 WEEK = "wk"
 """Unit (UCUM) of how long a symptom lasts."""
 
@@ -174,6 +178,8 @@ class Reader:
         value = self.number(entry.get("value")) if "value" in entry else None
         if value is None:
             return self._lab_word(lab, entry, path)
+        if entry.get("bound"):
+            return self._lab_bound(lab, value, entry, path, lambda number: lab.level(number, sex, age))
         return self._lab_value(lab, value, str(entry.get("unit", "")), path, sex, age)
 
     def _lab_word(self, lab: Lab, entry: dict[str, Any], path: Path) -> Finding | None:
@@ -185,23 +191,39 @@ class Reader:
             return None
         return Finding(f"{lab.code}_{level}", State.PRESENT, Origin.LAB)
 
+    def _lab_bound(
+        self, lab: Lab, value: float, entry: dict[str, Any], path: Path, level: Callable[[float], str]
+    ) -> Finding | None:
+        """``<5 mg/L``: a level without a number, where everything beyond the bound has the same one."""
+        below = entry["bound"] == "<"
+        converted = lab.convert(value, entry["unit"]) if lab.numeric else None
+        if converted is None or level(converted) != (lab.levels[0] if below else lab.levels[-1]):
+            said = f"{lab.code} {entry['bound']}{value:g} {entry['unit']}".rstrip()
+            self.mistake(path, said, f"a number in {lab.unit}, or {' / '.join(lab.levels)}: the bound leaves it open")
+            return None
+        return Finding(f"{lab.code}_{level(converted)}", State.PRESENT, Origin.LAB)
+
     def _lab_value(self, lab: Lab, value: float, unit: str, path: Path, sex: str, age: float | None) -> Finding | None:
         converted = lab.convert(value, unit) if lab.numeric else None
         if converted is None:
             units = " or ".join((lab.unit, *lab.factors)) if lab.numeric else " / ".join(lab.levels)
             self.mistake(path, f"{lab.code} {value:g} {unit}".rstrip(), units)
             return None
-        if not 0 <= converted <= lab.maximum:
-            self.mistake(path, f"{lab.code} {value:g} {unit}".rstrip(), f"0 to {lab.maximum:g} {lab.unit}")
+        if not lab.minimum <= converted <= lab.maximum:
+            missing = lab.factors and not unit and value > 0
+            also = f"; in {' or '.join(lab.factors)} write the unit" if missing else ""
+            expected = f"{lab.minimum:g} to {lab.maximum:g} {lab.unit}{also}"
+            self.mistake(path, f"{lab.code} {value:g} {unit}".rstrip(), expected)
             return None
         return Finding(f"{lab.code}_{lab.level(converted, sex, age)}", State.PRESENT, Origin.LAB, converted, lab.unit)
 
 
 def _split(raw: Any) -> dict[str, Any]:
-    """``31 mg/L`` to value and unit; a bare word stays a level."""
+    """``31 mg/L``, ``31mg/L`` or ``<5 mg/L`` to bound, value and unit; a bare word stays a level."""
     text = str(raw).strip()
-    number, _, unit = text.partition(" ")
-    return {"value": number, "unit": unit.strip()} if Reader.number(number) is not None else {"level": text}
+    if (amount := _AMOUNT.fullmatch(text)) is None or Reader.number(amount[2]) is None:
+        return {"level": text}
+    return {"bound": amount[1], "value": amount[2], "unit": amount[3]}
 
 
 def _named(lab: Lab, word: str) -> bool:

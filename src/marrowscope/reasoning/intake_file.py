@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from marrowscope.errors import IntakeError
 from marrowscope.findings import Finding, Origin, State
 from marrowscope.knowledge.choices import choices
-from marrowscope.knowledge.findings import Kind, vocabulary
+from marrowscope.knowledge.findings import Kind, label_of, vocabulary
+from marrowscope.knowledge.search import nearest
 from marrowscope.reasoning.intake_entries import WEEK, Reader
-from marrowscope.reasoning.intake_text import Lined
+from marrowscope.reasoning.intake_text import NO_INTAKE, Lined
 
 if TYPE_CHECKING:
     from marrowscope.reasoning.intake import Intake
@@ -19,8 +20,13 @@ SCHEMA = "marrowscope-intake/1"
 MAX_AGE = 120.0
 """Years; nobody has been shown to be older than 122."""
 
-PREGNANCY_AGES = (10.0, 60.0)
-"""Years between which a pregnancy is possible."""
+POSSIBLE_AGES = {
+    "pregnancy": (10.0, 60.0),
+    "postpartum": (10.0, 62.0),
+    "breastfeeding": (10.0, 65.0),
+    "menopause": (18.0, MAX_AGE),
+}
+"""Years between which a state is possible; wide, so that only slips are refused."""
 
 WEEKS = {"hour": 1 / 168, "day": 1 / 7, "week": 1.0, "month": 4.345, "year": 52.18}
 """Weeks in each unit."""
@@ -47,14 +53,25 @@ def read_intake(source: dict[str, Any] | Lined) -> dict[str, Any]:
     """
     lined = source if isinstance(source, Lined) else Lined(source)
     if not isinstance(lined.data, dict):
-        raise IntakeError(f"{lined.name} holds {type(lined.data).__name__}", "entries such as `site: knee`")
+        raise _no_intake(lined)
     if lined.data.get("resourceType"):
         lined = _answers(lined.data)
+    elif lined.data and not any(key in KEYS or nearest(key, KEYS) for key in lined.data):
+        raise _no_intake(lined)
     reader = Reader(lined)
     fields = _fields(reader, lined.data)
     if reader.mistakes:
         raise IntakeError("\n".join(reader.mistakes), "", "marrowscope intake check FILE, or intake vocabulary WORD")
     return fields
+
+
+def _no_intake(lined: Lined) -> IntakeError:
+    """The refusal of something that is no intake, most often a report in free text."""
+    if isinstance(lined.data, dict):
+        what = f"{next(iter(lined.data))!r} and no part of an intake; free text is not interpreted"
+    else:
+        what = "free text, which is not interpreted" if isinstance(lined.data, str) else type(lined.data).__name__
+    return IntakeError(f"{lined.name} holds {what}", "entries such as `site: knee`", NO_INTAKE)
 
 
 def _answers(resource: dict[str, Any]) -> Lined:
@@ -141,9 +158,15 @@ def _possible(reader: Reader, fields: dict[str, Any]) -> None:
     for code in sorted(present & {"pregnancy", "postpartum", "menopause", "breastfeeding"}):
         if fields.get("sex") == "male":
             reader.mistake((Kind.HISTORY.value, code), f"{code} in a man", "sex: female, or leave it out")
-    low, high = PREGNANCY_AGES
-    if "pregnancy" in present and fields["age"] is not None and not low <= fields["age"] <= high:
-        reader.mistake(("history", "pregnancy"), f"pregnant at {fields['age']:g}", f"an age of {low:g} to {high:g}")
+    if (age := fields["age"]) is not None:
+        _possible_at(reader, age, present)
+
+
+def _possible_at(reader: Reader, age: float, present: set[str]) -> None:
+    """Refuse what cannot be true at an age."""
+    for code, (low, high) in POSSIBLE_AGES.items():
+        if code in present and not low <= age <= high:
+            reader.mistake((Kind.HISTORY.value, code), f"{label_of(code)} at {age:g}", f"an age of {low:g} to {high:g}")
 
 
 _WORD = {State.PRESENT: "yes", State.ABSENT: "no", State.UNKNOWN: "unknown"}
@@ -174,14 +197,14 @@ def write_intake(intake: Intake) -> dict[str, Any]:
 
 def _place(data: dict[str, Any], finding: Finding) -> None:
     kind = vocabulary()[finding.code].kind
-    if kind is Kind.REGION:
+    if kind is Kind.REGION and _entry(finding) == _WORD[State.PRESENT]:
         data.setdefault("regions", []).append(finding.code)
     elif kind is Kind.LAB:
         item = vocabulary()[finding.code].section
         level = finding.code.removeprefix(f"{item}_")
         value = level if finding.value is None else {"value": finding.value, "unit": finding.unit}
         data.setdefault("labs", {})[item] = value
-    elif finding.origin is Origin.READ or kind is Kind.IMAGING:
+    elif finding.origin is Origin.READ or kind in (Kind.IMAGING, Kind.REGION):
         by, _, modality = finding.by.rpartition(" / ")
         images = data.setdefault("imaging", {})
         if by:

@@ -16,6 +16,9 @@ MAX_CHARACTERS = 200_000
 MAX_DEPTH = 16
 """Deepest nesting read; the schema needs four, a FHIR QuestionnaireResponse eleven."""
 
+NO_INTAKE = "marrowscope intake new --site knee -o case.yaml; what a report says in free text is entered there"
+"""What to do with a file that is no intake, such as a report: free text is not interpreted."""
+
 Path = tuple[str, ...]
 
 
@@ -57,7 +60,7 @@ def parse_text(text: str, name: str = "intake") -> Lined:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "cannot be read"
-        raise IntakeError(f"{name}{line}: {problem}", "YAML or JSON", "marrowscope intake new --site knee") from error
+        raise IntakeError(f"{name}{line}: {problem}", "YAML or JSON", NO_INTAKE) from error
 
 
 def _build(text: str, name: str) -> Lined:

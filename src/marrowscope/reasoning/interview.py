@@ -6,10 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from marrowscope.findings import State
 from marrowscope.knowledge.choices import choices
 from marrowscope.knowledge.evidence import scale, variables
-from marrowscope.knowledge.findings import Kind, implied, vocabulary
+from marrowscope.knowledge.findings import Kind, vocabulary
 from marrowscope.knowledge.labs import labs
 from marrowscope.reasoning.differential import rank
 from marrowscope.reasoning.intake import Intake
@@ -120,20 +119,6 @@ def _modality(section: str, code: str) -> str:
         "us_": "ultrasound",
     }
     return next((modality for prefix, modality in prefixes.items() if code.startswith(prefix)), "mri")
-
-
-def contradictions(intake: Intake) -> tuple[str, ...]:
-    """Statements that do not go together, in words; none of them stops the reasoning."""
-    present = {finding.code for finding in intake.findings if finding.state is State.PRESENT}
-    absent = {finding.code for finding in intake.findings if finding.state is State.ABSENT}
-    clash = [
-        f"{code} is present, so {parent} cannot be absent; taken as present"
-        for code in present
-        for parent in implied(code)
-        if parent in absent
-    ]
-    clash += [f"{code} is both present and absent; taken as present" for code in present & absent]
-    return tuple(sorted(clash))
 
 
 def template(site: str) -> str:

@@ -12,7 +12,8 @@ from marrowscope.knowledge.care import Action, Role
 from marrowscope.knowledge.causes import Urgency, causes, groups
 from marrowscope.knowledge.leaflet_words import leaflet_words
 from marrowscope.knowledge.load import Claim
-from marrowscope.reasoning.circumstances import RAISED, CheckLike
+from marrowscope.reasoning.circumstances import RAISED, CheckLike, immature
+from marrowscope.reasoning.contradictions import without_edema
 from marrowscope.reasoning.differential import Differential
 from marrowscope.reasoning.intake import Intake
 from marrowscope.reasoning.leaflet_page import render_leaflet
@@ -67,11 +68,11 @@ def make_leaflet(reasoning: ReasoningLike, intake: Intake, objects_summary: Obje
     plan = reasoning.plan
     parts = {
         "short": _short(reasoning.differential, levels, plan),
-        "found": _found(place, objects_summary),
+        "found": _found(place, objects_summary, without_edema(intake)),
         "means": _means(reasoning.differential, plan),
-        "cancer": _cancer(reasoning.checks),
+        "cancer": _cancer(reasoning.checks, immature(intake)),
         "helps": _helps(plan),
-        "next": _next(plan),
+        "next": _next(plan, any(level in RAISED for level in levels.values())),
         "long": _how_long(plan),
         "watch": _watch(plan),
         "ask": (Block((), leaflet_words().ask),),
@@ -107,7 +108,9 @@ def _short(differential: Differential, levels: dict[str, str], plan: Plan) -> tu
     return (Block((), (*now, *what, cancer, *raised, *coming)),)
 
 
-def _found(place: str, seen: ObjectsSummary | None) -> tuple[Block, ...]:
+def _found(place: str, seen: ObjectsSummary | None, read_none: bool) -> tuple[Block, ...]:
+    if seen is None and read_none:
+        return (Block((_say("found.read_none", place=place), _say("found.what"))),)
     if seen is None:
         first = _say("found.seen", place=place)
     elif seen.outcome == "lesions" and seen.lesions > 0:
@@ -146,12 +149,13 @@ def _means(differential: Differential, plan: Plan) -> tuple[Block, ...]:
     return (Block((*first, *also, _say("means.doctor"))),)
 
 
-def _cancer(checks: Sequence[CheckLike]) -> tuple[Block, ...]:
+def _cancer(checks: Sequence[CheckLike], growing: bool) -> tuple[Block, ...]:
     check = next((check for check in checks if check.kind == "cancer"), None)
     level = str(check.level) if check else "incomplete"
     intro = [] if level in RAISED else [lay.cancer_answer().intro]
     open_points = check.not_assessed if check and level == "incomplete" else ()
-    return (Block((*intro, *lay.cancer_answer().levels[level].patient, *_missing(open_points))),)
+    words = lay.cancer_answer().levels[level]
+    return (Block((*intro, *(words.growing if growing else words.patient), *_missing(open_points))),)
 
 
 def _missing(open_points: Sequence[str]) -> list[Claim]:
@@ -200,11 +204,13 @@ def _not_now(plan: Plan) -> list[Claim]:
     return found
 
 
-def _next(plan: Plan) -> tuple[Block, ...]:
+def _next(plan: Plan, raised: bool) -> tuple[Block, ...]:
     tests = _to_do(plan)[: leaflet_words().limits["tests_most"]]
     items = tuple(_test_words("next.test", test) for test in tests)
     today = [_say("next.today")] if plan.urgency is Urgency.EMERGENCY else []
-    return (Block((*today, _say("next.lead")), items) if items else Block((*today, _say("next.none"))),)
+    if items:
+        return (Block((*today, _say("next.lead")), items),)
+    return (Block((*today, _say("next.visit" if raised else "next.none"))),)
 
 
 def _to_do(plan: Plan) -> list[PlannedTest]:

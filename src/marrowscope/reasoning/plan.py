@@ -15,6 +15,8 @@ from marrowscope.knowledge.causes import Urgency, causes, groups
 from marrowscope.knowledge.findings import vocabulary
 from marrowscope.knowledge.lay import tests as tests_by_id
 from marrowscope.knowledge.parts import EVERY, applies
+from marrowscope.knowledge.plan_rules import TestCaution
+from marrowscope.knowledge.steps import TestUse
 from marrowscope.reasoning.circumstances import CheckLike, Circumstances, circumstances, factor_state
 from marrowscope.reasoning.differential import Differential
 from marrowscope.reasoning.intake import Intake
@@ -56,7 +58,10 @@ def make_plan(intake: Intake, differential: Differential, checks: Sequence[Check
         tests=planned,
         care=care,
         not_to_use=against,
-        avoid=tuple(Advice(step.id, step.label, claim) for step in steps for claim in step.avoid),
+        avoid=(
+            *_waiting(steps, known),
+            *(Advice(step.id, step.label, claim) for step in steps for claim in step.avoid),
+        ),
         refer=tuple(Advice(step.id, step.label, step.refer) for step in steps),
         biopsy=tuple(Advice(step.id, step.label, step.biopsy) for step in steps),
         course=tuple(Advice(step.id, step.label, claim) for step in steps for claim in step.course),
@@ -78,7 +83,7 @@ def _considered(differential: Differential) -> tuple[str, ...]:
 def _steps(known: Circumstances, considered: Sequence[str], differential: Differential) -> tuple[NextStep, ...]:
     """Next steps in order: those of raised checks, the general work-up when unsure, those of the causes."""
     rules = plan_rules()
-    ids = [step.id for step in _raised_steps(known)]
+    ids = list(_raised_steps(known))
     if differential.top.probability < rules.numbers["uncertain_below"]:
         ids.append(GENERAL_STEP)
     if differential.top.probability >= rules.numbers["too_open_below"]:
@@ -86,11 +91,14 @@ def _steps(known: Circumstances, considered: Sequence[str], differential: Differ
     return tuple(facts.next_steps()[key] for key in dict.fromkeys(ids))
 
 
-def _raised_steps(known: Circumstances) -> list[NextStep]:
-    """The step of each raised check: the first rule whose conditions all hold."""
-    raised = (rules for check, rules in plan_rules().checks.items() if known.raised(check))
-    fitting = ([rule.step for rule in rules if all(map(known.holds, rule.when))] for rules in raised)
-    return [facts.next_steps()[steps[0]] for steps in fitting if steps]
+def _raised_steps(known: Circumstances) -> dict[str, str]:
+    """The step of each raised check, with the check: the first rule whose conditions all hold."""
+    found: dict[str, str] = {}
+    for check, rules in plan_rules().checks.items():
+        fitting = [rule.step for rule in rules if all(map(known.holds, rule.when))] if known.raised(check) else []
+        if fitting:
+            found.setdefault(fitting[0], check)
+    return found
 
 
 def _step_of(cause: str, known: Circumstances) -> str:
@@ -108,15 +116,40 @@ def _governed(cause: str, known: Circumstances) -> bool:
 def _tests(steps: Sequence[NextStep], known: Circumstances, considered: Sequence[str]) -> tuple[PlannedTest, ...]:
     """One entry a test, at its highest urgency, with every reason; most urgent first."""
     found: dict[str, PlannedTest] = {}
+    raised = _raised_steps(known)
     for step in steps:
         for use in step.tests:
-            if use.wanted(known.site, known.present):
+            cautions = _test_cautions(use.test, known)
+            if use.wanted(known.site, known.present) and not any(caution.wait for caution in cautions):
                 mine = tuple(cause for cause in step.causes if cause in considered)
-                new = PlannedTest(
-                    use.test, _label(use.test, known), use.urgency, (use.basis,), mine, _done(use.test, known)
-                )
+                urgency = _hurried(use, raised.get(step.id, ""), known)
+                reasons = (*(caution.basis for caution in cautions), use.basis)
+                new = PlannedTest(use.test, _label(use.test, known), urgency, reasons, mine, _done(use.test, known))
                 found[use.test] = _merged(found[use.test], new) if use.test in found else new
     return tuple(sorted(found.values(), key=lambda test: _URGENCY_ORDER.index(test.urgency)))
+
+
+def _test_cautions(test: str, known: Circumstances) -> list[TestCaution]:
+    """What to mind with a test in this patient."""
+    rules = plan_rules().test_cautions
+    return [rule for rule in rules if test in rule.tests and any(map(known.holds, rule.when))]
+
+
+def _waiting(steps: Sequence[NextStep], known: Circumstances) -> tuple[Advice, ...]:
+    """Tests of the steps that are left out for now, with the reason."""
+    asked = dict.fromkeys(use.test for step in steps for use in step.tests if use.wanted(known.site, known.present))
+    return tuple(
+        Advice(test, tests_by_id()[test].label, caution.basis)
+        for test in asked
+        for caution in _test_cautions(test, known)
+        if caution.wait
+    )
+
+
+def _hurried(use: TestUse, check: str, known: Circumstances) -> Urgency:
+    """An urgent test that a raised check asks for is as urgent as the check."""
+    follows = use.urgency is Urgency.URGENT and use.test in plan_rules().check_urgency.tests
+    return (_urgency_of(check, known) or use.urgency) if follows else use.urgency
 
 
 def _done(test: str, known: Circumstances) -> bool:
@@ -138,10 +171,16 @@ def _merged(first: PlannedTest, second: PlannedTest) -> PlannedTest:
 
 
 def _urgency(tests: Sequence[PlannedTest], known: Circumstances, considered: Sequence[str]) -> Urgency:
-    """The highest urgency of a test shown, or of a cause likely enough to set it."""
+    """The highest urgency of a test shown, of a cause likely enough to set it, or of a raised check."""
     enough = plan_rules().numbers["urgent_share"]
-    likely = [cause for cause in considered if known.shares[cause] >= enough]
-    return min([*(t.urgency for t in tests), *(causes()[c].urgency for c in likely)], key=_URGENCY_ORDER.index)
+    likely = [causes()[cause].urgency for cause in considered if known.shares[cause] >= enough]
+    raised = [urgency for kind in known.levels if (urgency := _urgency_of(kind, known))]
+    return min([*(t.urgency for t in tests), *likely, *raised], key=_URGENCY_ORDER.index)
+
+
+def _urgency_of(check: str, known: Circumstances) -> Urgency | None:
+    """The least urgency a check gives the plan; ``None`` when it is not raised."""
+    return plan_rules().check_urgency.of(check, known.levels.get(check, ""), known.immature)
 
 
 def _indication(treatment: Treatment, cause: str) -> Indication | None:

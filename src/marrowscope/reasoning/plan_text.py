@@ -16,6 +16,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     """The plan in short: tests, referral, options, what is left out and why, what to ask, follow-up, when to come."""
     yield f"Plan ({plan.urgency})"
     yield from (f"  test: {_test(test)}" for test in plan.tests)
+    yield from (f"  avoid: {advice.label}: {advice.basis.text}" for advice in plan.avoid)
     yield from (f"  refer: {advice.label}: {advice.basis.text}" for advice in plan.refer)
     yield from (f"  care: {_option(option)}" for option in plan.offered[:CARE_SHOWN])
     yield from (f"  left out here: {_left_out(option)}" for option in plan.care if option.ruled_out)
@@ -27,7 +28,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
 
 
 def _test(test: PlannedTest) -> str:
-    return f"{test.label}, {test.urgency}: {test.reasons[0].text}"
+    return f"{test.label}, {test.urgency}: {' '.join(reason.text for reason in test.reasons)}"
 
 
 def _option(option: PlannedCare) -> str:
