@@ -168,3 +168,12 @@ def test_signed_results_leave_and_an_amendment_after_its_own_signature(
     earlier = sorted((folders["amended"] / "versions").glob("*.json"))
     assert [from_json(p.read_text()).released_by for p in earlier] == ["", "Dr A", ""]
     assert replace(released, released_by="").released_by == ""
+
+
+def test_a_folder_knows_its_patient_for_a_comparison_and_tells_nobody(folders: dict[str, Path]) -> None:
+    header = json.loads((folders["signed"] / "dicom" / "source.json").read_text())["header"]
+    number = header["00100020"]["Value"][0]
+    visit = read_results(folders["signed"]).visit()
+    assert visit.person.patient_id == number.upper()
+    assert visit.person.born == header.get("00100030", {}).get("Value", [""])[0]
+    assert number.upper() not in repr(visit)

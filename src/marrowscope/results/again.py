@@ -80,13 +80,19 @@ def release(folder: Path, by: str, at: str) -> Assessment:
 
 
 def write_comparison(
-    out: Path, current: Results, assessment: Assessment, beside: Mapping[str, Figure], earlier: Results | None = None
+    out: Path,
+    current: Results,
+    assessment: Assessment,
+    beside: Mapping[str, Figure],
+    earlier: Results | None = None,
+    same_patient: bool = False,
 ) -> Path:
     """The current visit's folder with the change in it, and the earlier visit's pictures beside its own.
 
     Args:
         out: where. current: the later visit. assessment: its own, with its ``change``.
         beside: pictures of both visits. earlier: the earlier visit, where it is a results folder.
+        same_patient: somebody vouched for both visits being of one patient; kept with the settings.
     """
     from marrowscope.report.folder import read_figures, report_writers
 
@@ -96,6 +102,8 @@ def write_comparison(
         for name, figure in old.items()
         if name == "overview"
     }
+    run = {k: v for k, v in current.run.items() if k != "files"}
+    settings = run.get("settings", {})
     change = json.dumps(assessment.change, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     writers: dict[str, FileWriter] = {
         "masks": lambda folder: _copy_voxels(current.folder, folder),
@@ -103,7 +111,7 @@ def write_comparison(
         "change": lambda folder: write_text(folder, "change.json", change),
         **report_writers(assessment, None, (FHIR,), read_figures(current.folder), {**beside, **prior}),
         "fhir": lambda folder: write_fhir(folder, assessment),
-        "run": lambda folder: write_run(folder, {k: v for k, v in current.run.items() if k != "files"}),
+        "run": lambda folder: write_run(folder, {**run, "settings": {**settings, "same_patient": same_patient}}),
     }
     return write_folder(out, writers)
 

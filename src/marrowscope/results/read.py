@@ -15,7 +15,11 @@ from marrowscope.results.folder import ASSESSMENT, DETECTION, RUN
 if TYPE_CHECKING:
     from marrowscope.assessment.detection import Detection
     from marrowscope.followup import Visit
+    from marrowscope.followup.person import Person
     from marrowscope.labelmap import LabelMap
+
+SOURCE = "dicom/source.json"
+"""Attributes of the DICOM source that results refer to (see ``marrowscope.exchange.source``)."""
 
 MASKS = ("bones", "regions", "lesions", "reference")
 """Label maps of ``masks/``, each on the fluid input's own grid, axis order and affine."""
@@ -68,7 +72,15 @@ class Results:
         """
         from marrowscope.followup import Visit
 
-        return Visit(self.assessment, self.mask("bones"), self.mask("lesions"))
+        return Visit(self.assessment, self.mask("bones"), self.mask("lesions"), person=self._person())
+
+    def _person(self) -> Person:
+        """The patient by the attributes that ``dicom/`` holds; nobody known where the folder has none."""
+        from marrowscope.exchange.source import Source
+        from marrowscope.followup.person import Person
+
+        source = self.folder / SOURCE
+        return Person.of(Source.from_json(source.read_text(encoding="utf-8")).header) if source.is_file() else Person()
 
 
 def read_results(folder: Path) -> Results:

@@ -214,8 +214,10 @@ def _prior_visit(db: Session, study: Study) -> Visit | None:
         return None
     from marrowscope.assessment import from_json
     from marrowscope.followup import Visit
+    from marrowscope.followup.person import Person
     from marrowscope.lesion.edits import apply_edits
 
     assessment = from_json(prior.assessment)
     objects = apply_edits(objects_of(prior.study_id), assessment.edits)
-    return Visit(assessment, objects.anatomy.bones, objects.lesions)
+    person = Person.of(objects.exam.study.dicom_header)
+    return Visit(assessment, objects.anatomy.bones, objects.lesions, person=person)
