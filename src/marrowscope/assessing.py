@@ -160,9 +160,9 @@ def visit_of(path: Path, site: str = "", side: str = "") -> Visit:
     Raises:
         ResultsError, InputError, UsageError: neither can be used.
     """
-    from marrowscope.results import ASSESSMENT, read_results
+    from marrowscope.results import holds_results, read_results
 
-    if (path / ASSESSMENT).is_file():
+    if holds_results(path):
         return read_results(path).visit()
     from marrowscope.assessment.pipeline import assess_with_objects
     from marrowscope.study import read_study

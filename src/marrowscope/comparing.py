@@ -12,7 +12,7 @@ from marrowscope.errors import UsageError
 from marrowscope.followup import Visit, compare
 from marrowscope.knowledge.choices import check_side
 from marrowscope.progress import Progress, silent
-from marrowscope.results import ASSESSMENT, check_target, read_results, write_comparison
+from marrowscope.results import check_target, holds_results, read_results, write_comparison
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +57,7 @@ def compare_to(
     check_target(out)
     prior = _chain([replace(visit_of(v, site, side), vouched=same_patient) for v in visits[:-1]])
     last = visits[-1]
-    if (last / ASSESSMENT).is_file():
+    if holds_results(last):
         return _with_results(prior, visits[-2], last, out)
     request = AssessRequest(study=str(last), site=site, side=side, same_patient=same_patient)
     return _with_study(prior, request, out, progress)
@@ -75,7 +75,7 @@ def _chain(visits: list[Visit]) -> Visit:
 def _with_results(prior: Visit, prior_folder: Path, current: Path, out: Path) -> Mapping[str, Any]:
     now = read_results(current)
     change = compare(prior, now.visit()).to_dict()
-    earlier = read_results(prior_folder) if (prior_folder / ASSESSMENT).is_file() else None
+    earlier = read_results(prior_folder) if holds_results(prior_folder) else None
     beside = _pictures(prior_folder, current, change) if earlier is not None else {}
     write_comparison(out, now, replace(now.assessment, change=change), beside, earlier, prior.vouched)
     return change

@@ -16,7 +16,7 @@ from marrowscope.results.folder import (
     write_folder,
     write_text,
 )
-from marrowscope.results.read import MASKS, Results, read_results
+from marrowscope.results.read import MASKS, Results, holds_results, read_results
 from marrowscope.results.standards import is_dicom
 from marrowscope.results.write import edited_objects, write_inspection, write_light, write_results
 
@@ -30,6 +30,7 @@ __all__ = [
     "check_place",
     "check_target",
     "edited_objects",
+    "holds_results",
     "is_dicom",
     "read_results",
     "release",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from marrowscope.assessment import Assessment, from_json
 from marrowscope.errors import ResultsError
+from marrowscope.results.aside import clear_leftovers
 from marrowscope.results.folder import ASSESSMENT, DETECTION, RUN
 
 if TYPE_CHECKING:
@@ -83,12 +84,20 @@ class Results:
         return Person.of(Source.from_json(source.read_text(encoding="utf-8")).header) if source.is_file() else Person()
 
 
+def holds_results(folder: Path) -> bool:
+    """Whether that is a results folder of an assessment; one that a killed run had just taken away is put back."""
+    if not folder.exists():
+        clear_leftovers(folder)
+    return (folder / ASSESSMENT).is_file()
+
+
 def read_results(folder: Path) -> Results:
-    """A results folder.
+    """A results folder; one that a killed run had just taken away is put back first.
 
     Raises:
         ResultsError: absent, partial, or of another version.
     """
+    holds_results(folder)
     for name in (ASSESSMENT, RUN):
         if not (folder / name).is_file():
             raise ResultsError(
