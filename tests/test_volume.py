@@ -56,6 +56,23 @@ def test_reordered_axes_hold_the_same_voxels_at_the_same_places(volume: Volume, 
     assert other.voxel_volume_mm3 == pytest.approx(volume.voxel_volume_mm3)
 
 
+@given(volumes(), st.permutations([0, 1, 2]), st.tuples(*[st.booleans()] * 3))
+def test_an_image_stored_in_another_axis_order_is_sampled_without_blending(
+    volume: Volume, order: list[int], flips: tuple
+) -> None:
+    grey = volume.with_array(np.random.default_rng(0).uniform(0, 1000, volume.shape).astype(np.float32))
+    codes = np.array([[new, -1 if flip else 1] for new, flip in zip(order, flips, strict=True)])
+    image = nib.Nifti1Image(grey.array, grey.affine_ras).as_reoriented(codes)
+    single = image.affine.astype(np.float32)  # as a file keeps it
+    other = Volume(np.ascontiguousarray(image.dataobj), ras_to_lps(single))
+    assert np.array_equal(resample(other, grey).array, grey.array)
+    assert grey.same_voxels(other) and other.same_voxels(grey)
+    moved = other.affine.copy()
+    moved[0, 3] += 0.1
+    assert not grey.same_voxels(Volume(other.array, moved))
+    assert not grey.same_voxels(Volume(other.array[1:], other.affine))
+
+
 @given(affines())
 def test_ras_to_lps_is_its_own_inverse(affine: np.ndarray) -> None:
     assert np.allclose(ras_to_lps(ras_to_lps(affine)), affine)
