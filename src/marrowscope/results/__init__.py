@@ -5,7 +5,7 @@ masks/{bones,regions,lesions,reference}.nii.gz   figures/*.png   dicom/   fhir/b
 detection.npz (for corrections)
 """
 
-from marrowscope.results.again import release, rewrite, write_comparison
+from marrowscope.results.again import check_unsigned, release, rewrite, write_comparison
 from marrowscope.results.folder import (
     ASSESSMENT,
     DETECTION,
@@ -29,6 +29,7 @@ __all__ = [
     "Results",
     "check_place",
     "check_target",
+    "check_unsigned",
     "edited_objects",
     "holds_results",
     "is_dicom",

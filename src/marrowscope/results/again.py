@@ -64,19 +64,45 @@ def release(folder: Path, by: str, at: str) -> Assessment:
         folder: a results folder. by: the clinician's name. at: ISO 8601 time.
 
     Returns:
-        The released assessment: ``final``, or ``amended`` when it was released before.
+        The released assessment: ``final``, or ``amended`` when it was changed after an earlier release.
 
     Raises:
-        UsageError: no name. ResultsError: the folder cannot be read.
+        UsageError: no name, or nothing has changed since it was signed. ResultsError: the folder cannot be read.
+    """
+    signed = signed_by(read_results(folder).assessment, by, at)
+    rewrite(folder, signed)
+    return signed
+
+
+def check_unsigned(was: Assessment) -> None:
+    """Refuse a second signature under what has not changed since the first.
+
+    Raises:
+        UsageError: it is signed as it is.
+    """
+    if was.signed:
+        raise UsageError(
+            f"a result that is signed ({was.status.value}) and has not changed since",
+            "an unsigned result, or a correction after the signature",
+            "correct it first, then sign the correction",
+        )
+
+
+def signed_by(was: Assessment, by: str, at: str) -> Assessment:
+    """The assessment with a signature. FHIR and DICOM call amended only what was changed after it was final.
+
+    Args:
+        was: unsigned. by: the clinician's name. at: ISO 8601 time.
+
+    Raises:
+        UsageError: no name, or it is signed as it is.
     """
     if not by.strip():
         raise UsageError("a release without a name", "the name of the clinician who signs", "give --by NAME")
-    was = read_results(folder).assessment
-    status = ReleaseStatus.FINAL if was.status is ReleaseStatus.PRELIMINARY else ReleaseStatus.AMENDED
+    check_unsigned(was)
+    status = ReleaseStatus.AMENDED if was.status is ReleaseStatus.AMENDED else ReleaseStatus.FINAL
     signed = replace(was, status=status, released_by=by.strip(), released_at=at)
-    signed = replace(signed, impression=impression_of(signed))
-    rewrite(folder, signed)
-    return signed
+    return replace(signed, impression=impression_of(signed))
 
 
 def write_comparison(

@@ -154,11 +154,13 @@ def _prior(db: Session, study: Study, change: Change) -> tuple[Assessment, str]:
 def _sign(db: Session, study: Study, change: Change) -> tuple[Assessment, str]:
     from marrowscope.assessment import from_json
     from marrowscope.assessment.types import ReleaseStatus
+    from marrowscope.results import check_unsigned
 
     current = records.get_revision(db, study.id, None)
     if current.number != change.data.get("revision"):
         raise UsageError("a newer version than the one you read", "the newest version", "read it, then sign it")
     assessment = from_json(current.assessment)
+    check_unsigned(assessment)
     released_at = records.iso(records.now())
     signed = replace(assessment, status=ReleaseStatus.FINAL, released_by=change.by, released_at=released_at)
     return signed, f"signed by {change.by}"
