@@ -250,3 +250,18 @@ def test_a_listener_is_told_at_once_what_cannot_work(tmp_path: Path, capsys: pyt
     assert run(["listen", "--data", str(tmp_path / "file"), "--allow", "CT=127.0.0.1"]) == ExitCode.USAGE
     assert "not a folder" in one_line(capsys)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_results_folder_is_no_study_and_no_place_for_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = tmp_path / "study" / "results"
+    results.mkdir(parents=True)
+    for name in ("assessment.json", "run.json", "reference.nii.gz"):
+        (results / name).write_text("{}", encoding="utf-8")
+    assert run(["inspect", str(results)]) == ExitCode.REFUSED
+    assert "'results' is a results folder, not a study" in one_line(capsys)
+    assert run(["simulate", "knee", "-o", str(results)]) == ExitCode.USAGE
+    assert "results is the results folder of one study" in one_line(capsys)
+    np.savez(tmp_path / "study" / "arrays.npz", one=np.zeros(3))
+    study = ms.read_study(tmp_path / "study")
+    assert {(r.what, r.code) for r in study.refusals} == {("results", "results_folder"), ("arrays.npz", "not_an_image")}
+    assert "NumPy" in next(r.reason for r in study.refusals if r.what == "arrays.npz")

@@ -61,10 +61,23 @@ def check_target(out: Path, replace_existing: bool = True) -> None:
     clear_leftovers(out)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
-    ours = any((out / name).is_file() for name in (ASSESSMENT, INSPECTION))
-    if not ours or not replace_existing:
+    if not _is_ours(out) or not replace_existing:
         name = out.resolve().name or out
         raise UsageError(f"{name} exists and is not a results folder", "a new folder name", "choose another -o")
+
+
+def check_no_results(out: Path) -> None:
+    """Refuse the results folder of one study as a place for something else: it would not be what it says any more.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if _is_ours(out):
+        raise UsageError(f"{out.name} is the results folder of one study", "a folder of its own", "choose another -o")
+
+
+def _is_ours(out: Path) -> bool:
+    return any((out / name).is_file() for name in (ASSESSMENT, INSPECTION))
 
 
 def check_place(out: Path) -> None:
