@@ -171,6 +171,32 @@ def test_good_names_are_taken_and_a_label_beyond_16_bits_is_not_wrapped(tmp_path
         given.check(mask(tmp_path, b"1: femur\n2: tibia\n", value=65537), GRID)
 
 
+def test_the_bones_of_a_results_folder_bring_their_names(tmp_path: Path) -> None:
+    folder = tmp_path / "r" / "masks"
+    folder.mkdir(parents=True)
+    bones, run_record = mask(folder, b""), tmp_path / "r" / "run.json"
+    (folder / "bones.yaml").unlink()
+    with pytest.raises(UsageError, match="no names"):
+        given.check(bones, GRID)
+    for damaged in (b"{", b"[]", b'{"labels": {"lesions": {}}}', b'{"labels": {"bones": ["a"]}}', b"\xff"):
+        run_record.write_bytes(damaged)
+        with pytest.raises(UsageError, match=r"run\.json beside masks/ holds no names for bones"):
+            given.check(bones, GRID)
+    run_record.write_text('{"labels": {"bones": {"1": "femur", "2": "tibia"}}}', encoding="utf-8")
+    found = given.segment(phantom.exam(), bones_of_the_phantom(tmp_path / "p" / "masks"))
+    assert found.bones.codes == ("femur", "tibia")
+    given.check(bones, GRID)
+
+
+def bones_of_the_phantom(folder: Path) -> Path:
+    """The phantom's bones in a results folder."""
+    folder.mkdir(parents=True)
+    (folder.parent / "run.json").write_text('{"labels": {"bones": {"1": "femur", "2": "tibia"}}}', encoding="utf-8")
+    volume = phantom.bones(phantom.grid()).volume
+    nibabel.save(nibabel.Nifti1Image(volume.array.astype(np.uint8), volume.affine_ras), folder / "bones.nii.gz")
+    return folder / "bones.nii.gz"
+
+
 def test_a_cohort_does_not_write_into_the_results_of_one_study(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
