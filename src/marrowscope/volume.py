@@ -30,6 +30,9 @@ HALF_VOXEL = 0.5 + 1e-6
 SAME_VOXEL = 1e-3
 """Points no farther than this from voxel centres, in voxels, lie on them: single precision over 500 voxels is 1e-4."""
 
+COSINE_DIGITS = 6
+"""Direction cosines that agree to these digits are a tie, which the first axis wins whatever the round-off."""
+
 OBLIQUE_COSINE = 0.8
 """A plane is named axial, coronal or sagittal when its normal's largest cosine reaches this (~37 degrees)."""
 
@@ -117,8 +120,17 @@ class Volume:
 
     @property
     def axis_codes(self) -> str:
-        """Three letters: where each index axis points, e.g. ``"LPS"``."""
-        return "".join(direction_letter(self.directions[:, a]) for a in range(3))
+        """Three letters: where each index axis points, e.g. ``"LPS"``; each patient axis is named once.
+
+        In a doubly oblique grid two index axes can be nearest to one patient axis: the nearer one takes it.
+        """
+        cosines = np.round(self.directions, COSINE_DIGITS)
+        letters, free = [""] * 3, [0, 1, 2]
+        for a in np.argsort(-np.abs(cosines).max(axis=0), kind="stable"):
+            axis = free[int(np.abs(cosines[free, a]).argmax())]
+            letters[a] = _AXIS_LETTERS[axis][int(cosines[axis, a] > 0)]
+            free.remove(axis)
+        return "".join(letters)
 
     @property
     def plane(self) -> str:
