@@ -22,10 +22,11 @@ from marrowscope.lesion.objects import (
     confidence,
     kind_of,
 )
-from marrowscope.lesion.reference import find_reference, interior_marrow, spread
+from marrowscope.lesion.reference import find_reference, interior_marrow
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import THRESHOLD, LesionKind, LesionObject, Objects, Reference
 from marrowscope.measurement import QcCheck, Severity
+from marrowscope.robust import spread
 from marrowscope.study import Role
 from marrowscope.study.qc.extent import maybe_growing
 from marrowscope.volume import AnyArray, Volume

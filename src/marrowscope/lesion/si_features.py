@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from marrowscope.inference.slices import linear_along
 from marrowscope.labelmap import BoolArray
-from marrowscope.robust import half_sample_mode
+from marrowscope.robust import half_sample_mode, lower_spread
 
 Float32 = npt.NDArray[np.float32]
 
@@ -48,9 +48,6 @@ FAR_MM = 60.0
 
 AT_ONCE = 2
 """Groups of columns worked out at a time: the two cores of a small machine."""
-
-MAD_TO_SD = 1.4826
-"""Median absolute deviation to standard deviation of a normal distribution."""
 
 # fmt: off
 COLUMNS = (
@@ -86,8 +83,7 @@ def reference_of(image: Float32, region: BoolArray) -> tuple[float, float]:
     deep = ndimage.minimum_filter(region, (2 * half + 1, 2 * half + 1, 1))
     values = image[deep] if deep.sum() > ENOUGH_VOXELS else image[region]
     mode = half_sample_mode(values)
-    below = mode - values[values <= mode]
-    return mode, max(MAD_TO_SD * float(np.median(below)), 1e-3 * abs(mode), 1e-6)
+    return mode, lower_spread(values, mode)
 
 
 def features(marrow: Marrow) -> tuple[Float32, npt.NDArray[np.intp]]:

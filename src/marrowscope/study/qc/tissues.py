@@ -18,6 +18,12 @@ LOCAL_MM: Final = 20.0
 MIN_PIXELS: Final = 200
 """Coarse pixels of a tissue below which a slice says nothing."""
 
+_FAT_SHARE: Final = 0.3
+"""Fat lies at least this share of the way from the cut to the bright class's median: partial volume stays out."""
+
+_MUSCLE_BAND: Final = (0.75, 1.25)
+"""Muscle lies within these factors of the dim class's median: cortex and vessels are darker, mixed pixels brighter."""
+
 BLOCK: Final = 4
 """Wide smoothing runs on means of this many pixels a side."""
 
@@ -38,8 +44,9 @@ def fat_and_muscle(plane: AnyArray, body: AnyArray, step_mm: tuple[float, float]
     even = np.where(body, plane / np.maximum(full, 1e-6), 0)
     cut = otsu(even[body])
     bright, dim = float(np.median(even[body & (even > cut)])), float(np.median(even[body & (even <= cut)]))
-    fat = shrunk(body & (even > cut + 0.3 * (bright - cut)))
-    muscle = shrunk(body & (even > 0.75 * dim) & (even < min(cut, 1.25 * dim)))
+    low, high = _MUSCLE_BAND
+    fat = shrunk(body & (even > cut + _FAT_SHARE * (bright - cut)))
+    muscle = shrunk(body & (even > low * dim) & (even < min(cut, high * dim)))
     enough = min(int(fat.sum()), int(muscle.sum())) >= MIN_PIXELS
     return (fat, muscle) if enough else None
 
