@@ -179,7 +179,7 @@ def _fat(
 
 
 def smoothed(image: Volume) -> AnyArray:
-    """The image after a small in-plane Gaussian, so that noise does not fray the edge of an object."""
+    """The image (its shape, float32) after a small in-plane Gaussian, so that noise frays no object's edge."""
     sigma = [setting("threshold", "smoothing_mm") / s for s in image.spacing]
     sigma[image.slice_axis] = 0.0
     return np.asarray(ndimage.gaussian_filter(image.array.astype(np.float32), sigma))

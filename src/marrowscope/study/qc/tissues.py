@@ -52,7 +52,7 @@ def fat_and_muscle(plane: AnyArray, body: AnyArray, step_mm: tuple[float, float]
 
 
 def smooth(plane: AnyArray, sigma: list[float]) -> AnyArray:
-    """Gaussian smoothing of a wide sigma, on means of :data:`BLOCK` by :data:`BLOCK` pixels."""
+    """Gaussian smoothing (``sigma`` in pixels) on means of :data:`BLOCK` by :data:`BLOCK` pixels, which it returns."""
     from scipy import ndimage
 
     rows, columns = (n // BLOCK for n in plane.shape)
