@@ -90,24 +90,33 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None, chance
     near_failure = ndimage.binary_dilation(exam.unusable) if exam.unusable.any() else exam.unusable
     kept = [(c, kind) for c, kind in kept if not _fat(c, t1, cutoff, near_failure, chance)]
     lesions, objects = _objects(exam, kept, cutoff)
-    out = {"rim": anatomy.uncertain & (relative > cutoff.value), "vessel": _of_kind(kept, None, bright.shape)}
+    rim = anatomy.uncertain & (relative > cutoff.value)
+    return Objects(
+        exam=original,
+        anatomy=anatomy,
+        reference=reference,
+        evidence=exam.image.with_array(relative),
+        cutoff=cutoff.value,
+        cutoff_low=cutoff.low,
+        cutoff_high=cutoff.high,
+        lesions=lesions,
+        objects=beside_line(objects, lesions, line),
+        kept_out=_kept_out(exam.image, rim, _of_kind(kept, None, bright.shape), plates, line),
+        method=THRESHOLD,
+        qc=(_reference_check(reference),),
+    )
+
+
+def _kept_out(image: Volume, rim: BoolArray, vessels: BoolArray, plates: BoolArray, line: BoolArray) -> LabelMap:
+    """What was left out, under the name of the first reason that holds for a voxel."""
+    out = {"rim": rim, "vessel": vessels}
     for code, mask in ((GROWTH_PLATE, plates), (DOUBLE_LINE, line)):
         out[code] = mask & ~np.logical_or.reduce(list(out.values()))
-    check = QcCheck("reference_marrow", Severity.OK if reference.trusted else Severity.WARNING, reference.reason)
-    return Objects(
-        original,
-        anatomy,
-        reference,
-        exam.image.with_array(relative),
-        cutoff.value,
-        cutoff.low,
-        cutoff.high,
-        lesions,
-        beside_line(objects, lesions, line),
-        LabelMap.from_masks(exam.image, out),
-        THRESHOLD,
-        (check,),
-    )
+    return LabelMap.from_masks(image, out)
+
+
+def _reference_check(reference: Reference) -> QcCheck:
+    return QcCheck("reference_marrow", Severity.OK if reference.trusted else Severity.WARNING, reference.reason)
 
 
 def _levelled(exam: Exam, anatomy: Anatomy, marrow: BoolArray) -> tuple[Exam, Volume | None]:

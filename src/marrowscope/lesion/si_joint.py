@@ -64,18 +64,18 @@ def detect(exam: Exam, anatomy: Anatomy, fold: int | None = None) -> Objects:
     low, high = card.settings["interval_factors"]
     check = QcCheck("reference_marrow", Severity.OK if reference.trusted else Severity.WARNING, reference.reason)
     return Objects(
-        exam,
-        anatomy,
-        reference,
-        exam.image.with_array(probability),
-        cutoff,
-        cutoff * low,
-        min(cutoff * high, card.settings["cutoff_highest"]),
-        lesions,
-        objects,
-        LabelMap.from_masks(exam.image, {"rim": spill}),
-        card.id,
-        (check,),
+        exam=exam,
+        anatomy=anatomy,
+        reference=reference,
+        evidence=exam.image.with_array(probability),
+        cutoff=cutoff,
+        cutoff_low=cutoff * low,
+        cutoff_high=min(cutoff * high, card.settings["cutoff_highest"]),
+        lesions=lesions,
+        objects=objects,
+        kept_out=LabelMap.from_masks(exam.image, {"rim": spill}),
+        method=card.id,
+        qc=(check,),
     )
 
 
