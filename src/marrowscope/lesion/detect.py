@@ -22,10 +22,9 @@ from marrowscope.lesion.objects import (
     confidence,
     kind_of,
 )
-from marrowscope.lesion.reference import find_reference, interior_marrow
+from marrowscope.lesion.reference import find_reference, interior_marrow, reference_check, without_reference
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import THRESHOLD, LesionKind, LesionObject, Objects, Reference
-from marrowscope.measurement import QcCheck, Severity
 from marrowscope.robust import spread
 from marrowscope.study import Role
 from marrowscope.study.qc.extent import maybe_growing
@@ -71,7 +70,7 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None, chance
     exam, t1 = _levelled(exam, anatomy, marrow)
     reference = find_reference(exam, anatomy, marrow)
     if reference is None:
-        return _nothing(original, anatomy, "too little usable marrow for a reference")
+        return without_reference(original, anatomy, THRESHOLD)
     smooth = smoothed(exam.image)
     noise_sd = spread(smooth[reference.mask.mask()])
     cutoff = _cutoff(exam, reference, noise_sd)
@@ -103,7 +102,7 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None, chance
         objects=beside_line(objects, lesions, line),
         kept_out=_kept_out(exam.image, rim, _of_kind(kept, None, bright.shape), plates, line),
         method=THRESHOLD,
-        qc=(_reference_check(reference),),
+        qc=(reference_check(reference),),
     )
 
 
@@ -113,10 +112,6 @@ def _kept_out(image: Volume, rim: BoolArray, vessels: BoolArray, plates: BoolArr
     for code, mask in ((GROWTH_PLATE, plates), (DOUBLE_LINE, line)):
         out[code] = mask & ~np.logical_or.reduce(list(out.values()))
     return LabelMap.from_masks(image, out)
-
-
-def _reference_check(reference: Reference) -> QcCheck:
-    return QcCheck("reference_marrow", Severity.OK if reference.trusted else Severity.WARNING, reference.reason)
 
 
 def _levelled(exam: Exam, anatomy: Anatomy, marrow: BoolArray) -> tuple[Exam, Volume | None]:
@@ -192,12 +187,6 @@ def smoothed(image: Volume) -> AnyArray:
     sigma = [setting("threshold", "smoothing_mm") / s for s in image.spacing]
     sigma[image.slice_axis] = 0.0
     return np.asarray(ndimage.gaussian_filter(image.array.astype(np.float32), sigma))
-
-
-def _nothing(exam: Exam, anatomy: Anatomy, why: str) -> Objects:
-    empty = LabelMap.empty(exam.image)
-    check = QcCheck("reference_marrow", Severity.REFUSE, why, "lesions are not assessable")
-    return Objects(exam, anatomy, None, exam.image, np.inf, np.inf, np.inf, empty, (), empty, THRESHOLD, (check,))
 
 
 def _cutoff(exam: Exam, reference: Reference, noise_sd: float) -> Cutoff:

@@ -8,7 +8,8 @@ from scipy import ndimage
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.labelmap import BoolArray, LabelMap, box_around
 from marrowscope.lesion.settings import setting
-from marrowscope.lesion.types import Reference
+from marrowscope.lesion.types import Objects, Reference
+from marrowscope.measurement import QcCheck, Severity
 from marrowscope.robust import half_sample_mode, lower_spread, otsu
 from marrowscope.study import Role
 from marrowscope.volume import AnyArray
@@ -41,6 +42,31 @@ def find_reference(exam: Exam, anatomy: Anatomy, interior: BoolArray | None = No
     trusted, reason = _judge(float(np.median(chosen)), muscle)
     label = LabelMap.from_masks(exam.image, {"reference": mask})
     return Reference(float(np.median(chosen)), spread, muscle, trusted, reason, label)
+
+
+def reference_check(reference: Reference) -> QcCheck:
+    """What a reader is told of the reference: whether to trust it, and why."""
+    return QcCheck("reference_marrow", Severity.OK if reference.trusted else Severity.WARNING, reference.reason)
+
+
+def without_reference(exam: Exam, anatomy: Anatomy, method: str) -> Objects:
+    """No objects and a REFUSE check: there is too little marrow to judge lesions against."""
+    empty = LabelMap.empty(exam.image)
+    why = "too little usable marrow for a reference"
+    return Objects(
+        exam=exam,
+        anatomy=anatomy,
+        reference=None,
+        evidence=exam.image,
+        cutoff=np.inf,
+        cutoff_low=np.inf,
+        cutoff_high=np.inf,
+        lesions=empty,
+        objects=(),
+        kept_out=empty,
+        method=method,
+        qc=(QcCheck("reference_marrow", Severity.REFUSE, why, "lesions are not assessable"),),
+    )
 
 
 def interior_marrow(exam: Exam, anatomy: Anatomy) -> BoolArray:
