@@ -7,6 +7,7 @@ import inspect
 import re
 import shlex
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -121,6 +122,15 @@ def test_the_results_page_lists_every_part() -> None:
     listed = set(re.findall(r"`([a-z_]+(?:\.[a-z]+)?)[/`]", text))
     for part in FILE_WORDS:
         assert part.split("/")[0] in listed, part
+
+
+def test_the_table_of_rooms_is_the_import_contract() -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = project["tool"]["importlinter"]["contracts"]
+    layers = [name.strip() for layer in contract["layers"] for name in layer.split("|")]
+    text = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[^|]+) \|", text, re.MULTILINE)
+    assert [name for row in rows for name in re.findall(r"`(\w+)`", row)] == [x for x in layers if x != "(__main__)"]
 
 
 def test_public_functions_stay_functions_after_use() -> None:
