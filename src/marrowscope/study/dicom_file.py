@@ -26,11 +26,16 @@ EXPLICIT_BE: Final = "1.2.840.10008.1.2.2"
 DEFLATED_LE: Final = "1.2.840.10008.1.2.1.99"
 
 _PRIVATE_HELD: Final = PRIVATE_KEPT | {(group, 0x0010) for group, _ in PRIVATE_KEPT}
-"""The same and their creators' names."""
+"""The private attributes that are looked up, and their creators' names."""
 
 _LONGEST_KEPT: Final = 4096
+"""Bytes of an attribute that stays in memory; nothing that is looked up is longer."""
+
 _PREAMBLE: Final = 128
+"""Bytes before the prefix DICM (PS3.10 7.1)."""
+
 _MAP_FROM_BYTES: Final = 32 * limits.MIB
+"""Larger files are mapped, not read."""
 
 
 @dataclass(frozen=True, eq=False)

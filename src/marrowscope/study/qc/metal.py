@@ -19,10 +19,20 @@ from marrowscope.volume import AnyArray
 _CODE: Final = "metal"
 _CONSEQUENCE: Final = "fat suppression fails around metal: the void and a margin around it are not assessable"
 _LEVEL_MM: Final = 8.0
+"""Fat's brightness is averaged over this (coarse pixels, about a millimetre each)."""
+
 _NEAR_MAX_MM: Final = 25
+"""Fat is what comes near the brightest within this: coil shading changes little over it."""
+
 _LARGEST_MM2: Final = 900.0
+"""A larger black place is air or a fold of the body, no implant's void."""
+
 _MARGIN: Final = 6
+"""Coarse pixels around a void that are cut out with it: the ring reaches 5."""
+
 _LIMB_DEPTH_MM: Final = 90.0
+"""The middle of a thigh lies this deep under the skin at most; a trunk's lies deeper."""
+
 _EMPTY_SHARE: Final = 0.2
 """A slice whose 97th percentile is under this share of the series' bright end shows no body to look for voids in."""
 
