@@ -1,14 +1,12 @@
-"""The parts of ``training`` that need neither torch nor LightGBM, and that training sees what the product shows.
-
-The sacroiliac scripts import one another by bare name, so those without such imports are loaded from their files.
-"""
+"""The parts of ``training`` that need neither torch nor LightGBM, and that training sees what the product shows."""
 
 from __future__ import annotations
 
-import importlib.util
+import ast
 import sys
-from functools import cache
-from types import ModuleType, SimpleNamespace
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nibabel as nib
@@ -31,19 +29,42 @@ from needs import CHECKOUT
 sys.path.insert(0, str(CHECKOUT))
 
 from training.knee import bake, images
+from training.si_joint import data, simulate_lesions, split_labels
+
+SCRIPTS = sorted((CHECKOUT / "training").rglob("*.py"))
 
 
-@cache
-def script(name: str) -> ModuleType:
-    """A module of ``training/si_joint``."""
-    spec = importlib.util.spec_from_file_location(
-        f"si_training_{name}", CHECKOUT / "training" / "si_joint" / f"{name}.py"
-    )
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def defined(module: str) -> set[str]:
+    """What a module of ``training`` defines or imports at its top, read without running it."""
+    names = set()
+    for node in ast.parse((CHECKOUT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            names |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return names
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: str(p.relative_to(CHECKOUT)))
+def test_what_a_script_imports_of_ours_exists(path: Path) -> None:
+    """Most scripts need torch, which is not installed here: their imports are read, not run."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or node.module is None:
+            continue
+        wanted = {alias.name for alias in node.names}
+        root = node.module.partition(".")[0]
+        if root == "training":
+            there = defined(node.module) if not (CHECKOUT / node.module.replace(".", "/")).is_dir() else wanted
+            assert wanted <= there, node.module
+        elif root == "marrowscope":
+            module = import_module(node.module)
+            missing = {name for name in wanted if not hasattr(module, name)}
+            for name in missing:
+                import_module(f"{node.module}.{name}")
+        else:
+            assert not (path.parent / f"{root}.py").exists(), f"{root} is imported by its bare name"
 
 
 @pytest.mark.parametrize("turn", [(1, 1), (-1, 1), (1, -1), (-1, -1)])
@@ -58,7 +79,7 @@ def test_the_sacroiliac_networks_are_trained_on_what_the_product_shows_them(
     ras[0, 0], ras[2, 1], ras[1, 2], ras[3, 3] = 0.6 * turn[0], 0.6 * turn[1], -3.3, 1
     if swapped:
         array, ras = array.swapaxes(0, 1), ras[:, [1, 0, 2, 3]]
-    data, contract = script("data"), load_card(si_model.REGION).contract
+    contract = load_card(si_model.REGION).contract
     stored = data.canonical(nib.Nifti1Image(array, ras))
     trained = data.triplet(SimpleNamespace(spacing=(0.6, 0.6, 3.3)), stored)
     volume = Volume(np.ascontiguousarray(array), ras_to_lps(ras))
@@ -70,7 +91,6 @@ def test_the_sacroiliac_networks_are_trained_on_what_the_product_shows_them(
 
 
 def test_every_sacroiliac_case_is_held_out_once() -> None:
-    data = script("data")
     assert sorted(case for fold in data.FOLDS for case in fold) == sorted(data.REGION_CASES)
     card = load_card(si_model.REGION)
     assert [set(w.held_out) for w in card.weights] == [set(fold) for fold in data.FOLDS]
@@ -103,23 +123,23 @@ def _walk(node: dict[str, Any], row: np.ndarray) -> float:
 def test_exported_trees_answer_as_the_booster_does_missing_values_too() -> None:
     pytest.importorskip("onnx", reason="trees are exported with onnx")
     import onnxruntime
+    from training.si_joint.trees_onnx import to_onnx
 
     rows = np.array([[a, b] for a in (0.0, 0.5, 1.0, np.nan) for b in (-2.0, -1.0, 0.0, 3.0, np.nan)], np.float32)
     trees = [tree["tree_structure"] for tree in _Booster().dump_model()["tree_info"]]
     scores = np.array([sum(_walk(tree, row) for tree in trees) for row in rows])
-    session = onnxruntime.InferenceSession(script("trees_onnx").to_onnx(_Booster(), 2))
+    session = onnxruntime.InferenceSession(to_onnx(_Booster(), 2))
     (answer,) = session.run(None, {"x": rows})
     np.testing.assert_allclose(answer[:, 0], 1 / (1 + np.exp(-scores)), atol=1e-6)
 
 
 def test_the_joint_line_follows_a_dark_path() -> None:
-    split = script("split_labels")
-    rows, height = len(split.REACH_MM), 40
+    rows, height = len(split_labels.REACH_MM), 40
     wanted = (30 + 8 * np.sin(np.arange(height) / 9)).astype(int)
     cost = np.zeros((rows, height))
     cost[wanted, np.arange(height)] = -1
-    path = split.darkest_path(cost, 3, height - 4)
-    np.testing.assert_allclose(path[3:-3], split.REACH_MM[wanted[3:-3]])
+    path = split_labels.darkest_path(cost, 3, height - 4)
+    np.testing.assert_allclose(path[3:-3], split_labels.REACH_MM[wanted[3:-3]])
     assert (path[:3] == path[3]).all() and (path[-3:] == path[-4]).all()
 
 
@@ -132,8 +152,8 @@ def test_lesions_put_into_real_marrow_lie_in_it_and_take_its_fat(seed: int) -> N
     bone[8:24, 6:34, 1:7], bone[26:42, 6:34, 1:7] = 1, 2
     stir, t1 = (rng.uniform(90, 110, shape).astype(np.float32) for _ in range(2))
     before = Marrow(stir, t1, bone > 0, bone)
-    after, where = script("simulate_lesions").simulate(before, np.random.default_rng(seed))
-    again, _ = script("simulate_lesions").simulate(before, np.random.default_rng(seed))
+    after, where = simulate_lesions.simulate(before, np.random.default_rng(seed))
+    again, _ = simulate_lesions.simulate(before, np.random.default_rng(seed))
     assert after.stir.shape == shape and np.isfinite(after.stir).all()
     assert not (where & ~before.region).any()
     assert (after.t1 <= before.t1 * (1 + 1e-5)).all()
