@@ -28,7 +28,6 @@ from marrowscope.sites import load_site
 
 CENTRAL = np.s_[20:30, 10:20, 2:6]
 POSTERIOR = np.s_[40:50, 10:20, 2:6]
-REGION_VOXELS = 400
 EXAM = phantom.exam()
 
 

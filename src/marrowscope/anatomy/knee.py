@@ -100,7 +100,11 @@ def assemble(exam: Exam, outlines: Mapping[str, BoolArray], chances: Chances) ->
 
 
 def believable_bones(chances: Chances, slice_axis: int) -> AnyArray:
-    """The labels without those parts of a slice of which the model is not sure: muscle beside a bone, mostly."""
+    """The labels without those parts of a slice of which the model is not sure: muscle beside a bone, mostly.
+
+    Returns:
+        Shape of the grid, numbers as in ``chances.label``.
+    """
     label = chances.label.copy()
     for number in range(1, len(BONES) + 1):
         parts, means = _parts(label == number, chances.sure, slice_axis)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from marrowscope.errors import GeometryError, StudyError, UsageError
+from marrowscope.errors import GeometryError, UsageError
 from marrowscope.study import limits
 from marrowscope.study.facts import side_of, site_of
 from marrowscope.study.guard import InputFile, RefusedInputError
@@ -335,13 +335,3 @@ def _sha256(path: Path) -> str:
         while chunk := stream.read(limits.MIB):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def require_files(study: Study) -> None:
-    """Refuse a NIfTI study without any image.
-
-    Raises:
-        StudyError: nothing was read.
-    """
-    if not study.series:
-        raise StudyError("no readable NIfTI image", "NIfTI files named by role", "--series fluid=FILE --series t1=FILE")

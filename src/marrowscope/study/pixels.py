@@ -10,10 +10,11 @@ import numpy as np
 from marrowscope.study import limits
 from marrowscope.study.codec import Patience
 from marrowscope.study.codestream import check_codestream, decode_rle
+from marrowscope.study.dicom_file import Encoded, encoded_again, file_bytes
 from marrowscope.study.encapsulated import Span, frame_spans, joined
 from marrowscope.study.frames import Frame
 from marrowscope.study.guard import RefusedInputError
-from marrowscope.study.header import Encoded, Header, encoded_again, file_bytes
+from marrowscope.study.header import Header
 from marrowscope.study.stack import Stack
 from marrowscope.volume import AnyArray
 
