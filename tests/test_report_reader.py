@@ -342,6 +342,7 @@ def test_names_numbers_and_dates_never_come_out(
     ("text", "words"),
     [
         ("MRI LEFT KNEE\nHistory: pain, seen by dr smith. Findings: told dr. patel, no effusion.", ["smith", "patel"]),
+        ("mri left knee\nhistory: john smith has pain.\nfindings: no effusion.", ["john", "smith"]),
         ("name: john smith\nmri left knee\nhistory: john has pain.\nfindings: no effusion.", ["john", "smith"]),
         ("John Smith, 67M, MRI left knee. John Smith has pain. Edema in the patella.", ["john", "smith"]),
         (

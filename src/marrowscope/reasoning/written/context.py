@@ -102,8 +102,11 @@ def _close(row: Row, after: int) -> int:
 
 
 def _asks(row: Row, way: str, hit: Hit) -> bool:
-    """A question mark asks of what follows it, at the end of a statement of what stands before; other words always."""
-    if row.tokens[hit.first].text != "?":
+    """A question mark asks of what follows it, or at the end of a statement of what stands before; others always."""
+    word = row.tokens[hit.first].text
+    if way == "before" and len(hit.words) == 1 and word in report_data("context")["first_only"]:
+        return hit.first == 0
+    if word != "?":
         return True
     after = row.tokens[hit.last + 1].text if hit.last + 1 < len(row.tokens) else ";"
     return (after in (",", ";", ")")) == (way == "after")

@@ -90,12 +90,15 @@ def _without_name(match: re.Match[str]) -> str:
 
 
 _NUMBERS = re.compile(r"\b\d{1,4}[-/.]\w{2,9}[-/.]\d{2,4}\b|\b[\w.+-]+@[\w.-]+\b|\+?\d[\d -]{6,}\d|\b\w*\d{5,}\w*\b")
+_WORD = re.compile(r"(?<![\w[-])[^\W\d_]{3,}(?:['’-][^\W\d_]+)*")
 _CAPITAL = re.compile(r"(?<![\w-])[A-ZÀ-Þ][^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 
 def quoted(text: str, hidden: frozenset[str]) -> str:
     """A sentence as it may be shown: names, dates, numbers of a person and unknown capitalised words replaced."""
     shown = _NUMBERS.sub("[number]", _titled().sub(_without_name, text))
+    if not any(char.isupper() for char in text):  # names, too, are then in lower case
+        shown = _WORD.sub(lambda match: match[0] if _harmless(match[0]) else "[...]", shown)
     shown = _CAPITAL.sub(lambda match: match[0] if _harmless(match[0]) else "[...]", shown)
     if hidden:
         shown = re.sub(r"[^\W_]{2,}", lambda match: _shown_word(match[0], hidden), shown)
