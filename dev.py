@@ -58,7 +58,9 @@ def check_python() -> None:
     """Refuse an older Python by name, before anything is made."""
     if sys.version_info < OLDEST_PYTHON:
         found = ".".join(map(str, sys.version_info[:3]))
-        raise DoorError(f"found Python {found}; expected 3.11 or newer; do this: python3.11 dev.py {sys.argv[-1]}")
+        raise DoorError(
+            f"found Python {found}; expected 3.11 or newer; do this: python3.11 dev.py {' '.join(sys.argv[1:])}"
+        )
 
 
 def ensure(kind: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 BUNDLE = Path("src/marrowscope/web/static/bundle")
-PARTS = ("viewer.js", "pages.js", "htmx.js")
+PARTS = ("viewer.js", "pages.js", "htmx.js", "LICENCES.txt")
 """Files a wheel may not lack."""
 
 

@@ -20,6 +20,7 @@ from marrowscope.labelmap import LabelMap
 from marrowscope.lesion.detect import detect
 from marrowscope.lesion.edits import Edit, EditKind, apply_edits, mask_to_runs, runs_to_mask
 from marrowscope.lesion.types import Objects, Verdict
+from marrowscope.measurement import Severity
 from marrowscope.study import Role
 
 SCHEMA = Path(__file__).parents[1] / "docs" / "schema" / "assessment.schema.json"
@@ -148,6 +149,24 @@ def test_edits_of_things_that_do_not_exist_are_refused(objects: Objects) -> None
         runs_to_mask(((0, 10**9),), objects.exam.image.shape)
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        Edit(EditKind.ACCEPT, "r", "now"),
+        Edit(EditKind.REJECT, "r", "now", label=0),
+        Edit(EditKind.MERGE, "r", "now", label=0, others=(1,)),
+        Edit(EditKind.MERGE, "r", "now", label=1, others=(1,)),
+        Edit(EditKind.SPLIT, "r", "now", runs=((0, 5),)),
+        Edit(EditKind.SET_FINDING, "r", "now", target="no_such_finding", value="present"),
+        Edit(EditKind.SET_FINDING, "r", "now", target="fracture_line", value="perhaps"),
+        Edit(EditKind.SET_FINDING, "r", "now", target="fracture_line"),
+    ],
+)
+def test_an_edit_without_its_lesion_or_finding_is_refused(objects: Objects, edit: Edit) -> None:
+    with pytest.raises(UsageError):
+        conclude(objects, edits=(edit,))
+
+
 def test_assessment_json_round_trips_and_keeps_its_schema(objects: Objects) -> None:
     edits = (Edit(EditKind.ACCEPT, "reader", "2026-01-01T00:00:00Z", label=1),)
     assessment = conclude(objects, edits=edits)
@@ -164,3 +183,15 @@ def test_the_published_schema_is_current() -> None:
 def test_broken_assessments_are_named(text: str) -> None:
     with pytest.raises(ResultsError):
         from_json(text)
+
+
+@pytest.mark.parametrize(("side", "told"), [("right", True), ("left", False), (None, False)])
+def test_a_side_against_the_header_is_said(side: str | None, told: bool) -> None:
+    from marrowscope.assessment import prepare
+
+    found_side = prepare(phantom.study(), None, side)
+    checks = [c for c in found_side.qc if c.code == "side_given"]
+    assert [c.severity for c in checks] == [Severity.WARNING] * told
+    assert found_side.side == (side or "left")
+    if told:
+        assert checks[0].message == "the side was given as right, but the header says left"

@@ -82,6 +82,7 @@ def test_report_values_equal_the_assessment(vendor: tuple[Assessed, Source]) -> 
     report = hd.sr.Comprehensive3DSR.from_dataset(objects_of(assessed, source)["sr"])
     groups = report.content.get_volumetric_roi_measurement_groups()
     by_id = {g.tracking_identifier: g for g in groups}
+    assert assessed.assessment.lesions
     for lesion in assessed.assessment.lesions:
         values = {m.name.value: m.value for m in by_id[lesion.code].get_measurements()}
         volume = lesion.measurement("volume")

@@ -30,7 +30,7 @@ def test_statistics_agree_with_values_worked_by_hand() -> None:
 
 
 @given(st.lists(st.integers(0, 3), min_size=4, max_size=30), st.integers(0, 2**32))
-def test_kappa_of_unrelated_grades_is_near_nought_and_never_above_one(grades: list[int], seed: int) -> None:
+def test_kappa_lies_between_minus_one_and_one(grades: list[int], seed: int) -> None:
     other = np.random.default_rng(seed).permutation(grades)
     kappa = weighted_kappa(grades, other, 4)
     assert kappa is None or -1.0 - 1e-9 <= kappa <= 1.0 + 1e-9

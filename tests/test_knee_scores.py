@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -22,11 +23,11 @@ from marrowscope.report.scores import NO_RANGE, score_view
 from marrowscope.scoring import cell_count, moaks_bml, worms_bml
 from marrowscope.scoring.choose import estimate_scores
 from marrowscope.scoring.entered import with_entered_cells
+from marrowscope.scoring.grades import highest_grade
 from marrowscope.sites import load_site
 
 CENTRAL = np.s_[20:30, 10:20, 2:6]
 POSTERIOR = np.s_[40:50, 10:20, 2:6]
-REGION_VOXELS = 400
 EXAM = phantom.exam()
 
 
@@ -153,3 +154,34 @@ def test_an_unknown_cell_is_refused() -> None:
     edit = entered_cell("moaks_bml/femur_middle.size")
     with pytest.raises(UsageError, match="femur_middle"):
         with_entered_cells((scored,), (edit,))
+
+
+@pytest.mark.parametrize(
+    ("target", "grade"),
+    [
+        ("moaks_bml/femur_central_medial.size", 4.0),
+        ("moaks_bml/femur_central_medial.size", -1.0),
+        ("moaks_bml/femur_central_medial.size", 1.5),
+        ("moaks_bml/femur_central_medial.percent_not_cyst", 99),
+        ("moaks_bml/femur_central_medial.number", math.nan),
+        ("moaks_bml/femur_central_medial.size", True),
+        ("moaks_bml/femur_central_medial.size", "3"),
+        ("worms_bml/femur_central_medial", 4),
+    ],
+)
+def test_a_grade_outside_its_scale_is_refused(target: str, grade: float | str) -> None:
+    found = objects([(part(80), LesionKind.EDEMA)])
+    scored = (moaks_bml.estimate(found), worms_bml.estimate(found))
+    with pytest.raises(UsageError, match="a whole number from 0"):
+        with_entered_cells(scored, (replace(entered_cell(target), value=grade),))
+
+
+def test_the_highest_grade_is_that_of_the_cell() -> None:
+    found = objects([(part(80), LesionKind.EDEMA)])
+    moaks, worms = moaks_bml.estimate(found), worms_bml.estimate(found)
+    assert highest_grade(moaks, "femur_central_medial.size") == 3
+    assert highest_grade(moaks, "femur_central_medial.percent_not_cyst") == 3
+    assert highest_grade(moaks, "femur_central_medial.number") > 3  # a count
+    assert highest_grade(worms, "femur_central_medial") == 3
+    edits = (replace(entered_cell("moaks_bml/femur_central_medial.size"), value=3),)
+    assert cell(with_entered_cells((moaks,), edits)[0], "femur_central_medial.size") == 3

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from benchmarks.reports import HALVES, cases, pairs_of, read_case, score
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.reports import cases, pairs_of, read_case, score
 from marrowscope.cli import run
 from marrowscope.errors import IntakeError, MarrowscopeError
 from marrowscope.findings import State
 from marrowscope.knowledge.choices import choices
-from marrowscope.knowledge.findings import vocabulary
+from marrowscope.knowledge.findings import Kind, vocabulary
 from marrowscope.knowledge.report_words import Phrases, Row, report_data, tokens_of
 from marrowscope.reasoning.intake import Intake
 from marrowscope.reasoning.intake_text import parse_text
 from marrowscope.reasoning.written.context import Said
 from marrowscope.reasoning.written.draft import draft, intake_data, plain_data, possible, table
-from marrowscope.reasoning.written.layout import MAX_CHARACTERS, quoted, sections, without_person
+from marrowscope.reasoning.written.layout import MAX_CHARACTERS, sections
+from marrowscope.reasoning.written.privacy import quoted, without_person
 from marrowscope.reasoning.written.read import ReadReport, read_report
+from needs import CHECKOUT
 
 P, A, N = "present", "absent", None
 
@@ -110,6 +114,22 @@ def test_the_history_is_read_as_the_words_around_it_say(text: str, wanted: dict[
     assert {code: found.get(code) for code in wanted} == wanted
 
 
+SENTENCES = yaml.safe_load((CHECKOUT / "tests" / "reports" / "sentences.yaml").read_text(encoding="utf-8"))
+HEADS = {"knee": "MRI LEFT KNEE", "spine": "MRI LUMBAR SPINE"}
+
+
+@pytest.mark.parametrize("row", SENTENCES["never"], ids=lambda row: row["text"])
+def test_what_a_sentence_denies_or_doubts_is_not_present(row: dict[str, Any]) -> None:
+    found = states(read(**{row["in"]: row["text"]}))
+    assert [code for code in row["codes"] if found.get(code) == P] == []
+
+
+@pytest.mark.parametrize("row", SENTENCES["always"], ids=lambda row: row["text"])
+def test_a_red_flag_is_read_in_the_ways_it_is_said(row: dict[str, Any]) -> None:
+    found = states(read(head=HEADS[row["site"]], **{row["in"]: row["text"]}))
+    assert [found.get(code) for code in row["codes"]] == [P] * len(row["codes"])
+
+
 def test_what_is_doubted_is_kept_with_its_words_and_never_coded() -> None:
     found = read("Possible nidus in the patella. Osteomyelitis cannot be excluded.")
 
@@ -163,10 +183,15 @@ def test_the_radiograph_of_the_comparison_is_coded_as_one_and_an_older_mri_is_no
 
 
 def test_the_other_side_is_listed_and_not_coded() -> None:
-    text = "MRI BOTH KNEES\nFindings:\nRight knee: Bone marrow edema in the patella.\nLeft knee: Abscess.\nNo effusion.\n"
+    text = (
+        "MRI BOTH KNEES\nFindings:\nRight knee: Bone marrow edema in the patella.\nLeft knee: Abscess.\nNo effusion.\n"
+    )
     right, left = read_report(text, side="right"), read_report(text, side="left")
 
-    assert states(right).keys() == {"fluid_high", "patella"} and right.elsewhere == ("Left knee: Abscess.", "No effusion.")
+    assert states(right).keys() == {"fluid_high", "patella"} and right.elsewhere == (
+        "Left knee: Abscess.",
+        "No effusion.",
+    )
     assert states(left) == {"abscess": P, "effusion": A}
 
 
@@ -200,10 +225,16 @@ def test_what_is_no_report_of_ours_is_refused(text: str, words: str) -> None:
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("head", ["MRI BRAIN", "MRI KNEE"])
+def test_a_site_that_the_report_does_not_name_is_refused(head: str) -> None:
+    with pytest.raises(IntakeError, match="one that names the shoulder"):
+        read("No mass.", head=head, site="shoulder")
+
+
 # ---- the draft
 
 
-@pytest.mark.parametrize("half", ["first", "second"])
+@pytest.mark.parametrize("half", HALVES)
 def test_every_draft_is_an_intake_that_the_reasoning_accepts(half: str) -> None:
     for name, case in cases(half).items():
         found = possible(read_case(case))
@@ -218,7 +249,10 @@ def test_the_draft_says_that_nobody_checked_it_and_quotes_every_entry() -> None:
 
     assert lines[0].startswith("# Drafted by software") and "must check" in lines[0]
     assert '  fever: yes  # "Fever."' in lines and '    fluid_high: yes  # "Bone marrow edema in the patella."' in lines
-    assert "# Said to be uncertain or otherwise not coded:" in lines and "# The reporter's own opinion, not used as evidence:" in lines
+    assert (
+        "# Said to be uncertain or otherwise not coded:" in lines
+        and "# The reporter's own opinion, not used as evidence:" in lines
+    )
 
 
 def test_the_command_writes_what_reason_accepts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,14 +273,14 @@ def test_the_command_gives_data(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
     assert run(["intake", "read", str(report), "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
-    assert data["entries"] == [
-        {"code": "effusion", "state": "absent", "place": "imaging.mri", "quote": "No effusion."}
-    ]
+    assert data["entries"] == [{"code": "effusion", "state": "absent", "place": "imaging.mri", "quote": "No effusion."}]
     assert data["not_coded"][0]["why"] == "said to be uncertain" and "check" in data["warning"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n\x00\x00\x00", b"a" * (4 * MAX_CHARACTERS + 1)])
-def test_the_command_refuses_what_is_no_text(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_refuses_what_is_no_text(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     report = tmp_path / "Jane Roe.txt"
     report.write_bytes(content)
 
@@ -268,8 +302,9 @@ def test_reason_names_the_reader_when_it_meets_a_report(tmp_path: Path, capsys: 
 
 
 HEADERS = [
-    "Patient Name: {name}", "NAME: {name}   DOB: 04/12/1957", "Pt Name: {name}; MRN: 88213345", "Referring Physician: Dr. {name}",
-    "Patient: {name}\tAccession: AX-229913", "Electronically signed by {name}", "Dictated by: {name}, MD",
+    "Patient Name: {name}", "NAME: {name}   DOB: 04/12/1957", "Pt Name: {name}; MRN: 88213345",
+    "Referring Physician: Dr. {name}", "Patient: {name}\tAccession: AX-229913",
+    "Electronically signed by {name}", "Dictated by: {name}, MD",
 ]  # fmt: skip
 
 
@@ -284,8 +319,10 @@ def everything(found: ReadReport) -> str:
     header=st.sampled_from(HEADERS),
     upper=st.booleans(),
     mention=st.sampled_from([
-        "{title} {last} has bone marrow edema.", "{first} {last} has fever and knee pain.", "Findings discussed with Dr. {last}, no effusion.",
-        "{last} fell, painful knee.", "Bone marrow edema in the patella was shown to {title} {first} {last} on 04/12/2024.",
+        "{title} {last} has bone marrow edema.", "{first} {last} has fever and knee pain.",
+        "{last} fell, painful knee.",
+        "Findings discussed with Dr. {last}, no effusion.",
+        "Bone marrow edema in the patella was shown to {title} {first} {last} on 04/12/2024.",
     ]),
     title=st.sampled_from(["Mr.", "Mrs", "Ms.", "Dr", "Prof."]),
 )  # fmt: skip
@@ -301,7 +338,44 @@ def test_names_numbers_and_dates_never_come_out(
         assert word.lower() not in shown, word
 
 
-@pytest.mark.parametrize("half", ["first", "second"])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("MRI LEFT KNEE\nHistory: pain, seen by dr smith. Findings: told dr. patel, no effusion.", ["smith", "patel"]),
+        ("mri left knee\nhistory: john smith has pain.\nfindings: no effusion.", ["john", "smith"]),
+        ("name: john smith\nmri left knee\nhistory: john has pain.\nfindings: no effusion.", ["john", "smith"]),
+        ("John Smith, 67M, MRI left knee. John Smith has pain. Edema in the patella.", ["john", "smith"]),
+        (
+            "PATIENT NAME: DOE JANE MRN: 55511122 MRI LEFT KNEE\nHISTORY: PAIN IN MS DOE.\nFINDINGS: NO EFFUSION.",
+            ["doe"],
+        ),
+        (
+            "MRI LEFT KNEE\nHistory: pain, call 07700 900123 or jane.doe@example.org.\nFindings: no effusion.",
+            ["900", "@"],
+        ),
+        ("Mrs Jane O'Brien-Kowalski, b. 03/04/1950\nMRI LEFT KNEE\nFindings: no effusion.", ["brien", "1950", "jane"]),
+    ],
+)
+def test_names_without_a_field_are_hidden_too(text: str, words: list[str]) -> None:
+    shown = everything(read_report(text)).lower()
+    assert "effusion" in shown or "patella" in shown
+    assert [word for word in words if word in shown] == []
+
+
+def test_a_history_behind_the_word_patient_is_no_name() -> None:
+    assert states(read_report("MRI LEFT KNEE\nPatient: 67F with fever.\nFindings: No effusion."))["fever"] == P
+
+
+@pytest.mark.parametrize("filler", [" ", "no and , or ", "CRP of at is ", "3 weeks of 67M "])
+def test_the_longest_text_takes_seconds(filler: str) -> None:
+    text = f"MRI LEFT KNEE\n{filler * (MAX_CHARACTERS // len(filler))}"[: MAX_CHARACTERS - 20] + "\nNo effusion."
+    start = time.process_time()
+
+    assert states(read_report(text)).get("effusion", A) == A
+    assert time.process_time() - start < 20
+
+
+@pytest.mark.parametrize("half", HALVES)
 def test_nobody_named_in_the_made_up_reports_comes_out(half: str) -> None:
     for case in cases(half).values():
         shown = everything(read_case(case))
@@ -310,10 +384,15 @@ def test_nobody_named_in_the_made_up_reports_comes_out(half: str) -> None:
 
 def test_private_lines_are_dropped_and_the_report_is_kept() -> None:
     text, hidden = without_person(
-        "Patient: Jane Roe   Exam: MRI LEFT KNEE\nDOB: 1/2/1960\n12 Elm Street, Springfield\nMRN 1234567\nFindings: No effusion.\n"
+        "Patient: Jane Roe   Exam: MRI LEFT KNEE\nDOB: 1/2/1960\n12 Elm Street, Springfield\nMRN 1234567\n"
+        "Findings: No effusion.\n"
     )
-    assert text.split() == "Exam: MRI LEFT KNEE Findings: No effusion.".split() and {"jane", "roe"} <= hidden
-    assert quoted("Seen by Dr. Jane Roe on 01-02-2024: no effusion.", hidden) == "Seen by [name] on [number]: no effusion."
+    assert (
+        text.split() == ["Exam:", "MRI", "LEFT", "KNEE", "Findings:", "No", "effusion."] and {"jane", "roe"} <= hidden
+    )
+    assert (
+        quoted("Seen by Dr. Jane Roe on 01-02-2024: no effusion.", hidden) == "Seen by [name] on [number]: no effusion."
+    )
 
 
 # ---- properties
@@ -332,24 +411,39 @@ def test_any_text_is_read_or_refused_in_words(text: str) -> None:
             draft(found)
 
 
-SAID = sorted(
-    code for code, item in vocabulary().items()
-    if item.kind.value == "imaging" and not code.startswith(tuple(report_data("phrases")["only_on"]))
-)  # fmt: skip
-DENIALS = ["No {}.", "There is no {}.", "No evidence of {}.", "Negative for {}.", "Without {}.", "No definite {} is seen."]
+DENIALS = [
+    "No {}.",
+    "There is no {}.",
+    "No evidence of {}.",
+    "Negative for {}.",
+    "Without {}.",
+    "No definite {} is seen.",
+]
+NAMED_BY_ABSENCE = {"t1_fat_lost", "no_blooming", "opposed_phase_drop_small"}
+"""Findings that are themselves an absence: without residual fat, the marrow is replaced."""
 
 
-@settings(max_examples=300, deadline=None)
-@given(
-    phrase=st.sampled_from(
-        sorted({str(text) for code, texts in report_data("phrases")["say"].items() if code in SAID for text in texts
-                if not set(str(text)) & set("|*~?.") and " " not in str(text)[:0]})
-    ),
-    denial=st.sampled_from(DENIALS),
-)  # fmt: skip
-def test_what_is_denied_is_never_present(phrase: str, denial: str) -> None:
-    found = states(read(denial.format(phrase)))
-    assert P not in found.values(), found
+def plain_phrases() -> list[str]:
+    """Every phrase of an MRI finding in its shortest form, labels and synonyms included."""
+    data = report_data("phrases")
+    codes = {
+        code for code, item in vocabulary().items()
+        if item.kind is Kind.IMAGING and not code.startswith(tuple(data["only_on"]))
+    }  # fmt: skip
+    said = [str(text) for code in codes for text in data["say"].get(code, ()) if not set(str(text)) & set("~?")]
+    short = [" ".join(word.split("|")[0].strip("*") for word in text.split() if word.strip(".")) for text in said]
+    return sorted({*short, *(text for code in codes for text in vocabulary()[code].also)})
+
+
+@pytest.mark.parametrize("denial", DENIALS)
+def test_what_is_denied_is_never_present(denial: str) -> None:
+    wrong = {
+        phrase: codes
+        for phrase in plain_phrases()
+        if (codes := {code for code, state in states(read(denial.format(phrase))).items() if state == P})
+        and not codes <= NAMED_BY_ABSENCE
+    }
+    assert len(plain_phrases()) > 800 and wrong == {}
 
 
 @settings(max_examples=100, deadline=None)
@@ -369,7 +463,11 @@ def test_every_phrase_names_a_code_or_choice_that_exists() -> None:
     data, text = report_data("phrases"), report_data("text")
     for part in ("say", "deny", "place", "also", "kept"):
         assert set(data[part]) <= vocabulary().keys(), part
-    for table_ in (*data["also"].values(), *(list(row.values()) for row in data["drawn_from"].values()), data["marrow_also"]):
+    for table_ in (
+        *data["also"].values(),
+        *(list(row.values()) for row in data["drawn_from"].values()),
+        data["marrow_also"],
+    ):
         assert set(table_) <= vocabulary().keys()
     assert set(text["parts"]) <= choices()["site"].keys() and set(text["images"]) <= choices()["modality"].keys()
     assert set(report_data("context")["before"]) <= {*map(str, Said), "none"}
@@ -414,7 +512,10 @@ def test_sections_in_their_usual_forms() -> None:
 
 
 def test_the_figures_do_not_fall() -> None:
-    """Floors a little under what docs/reasoning.md states; the two errors that must not happen have no allowance."""
+    """Floors a little under today's figures; the errors that matter most have next to no allowance."""
     first = score("first")
     assert first.grave == 0 and first.precision > 0.97 and first.recall > 0.97
+    for name in ("second", "third", "fourth"):
+        held = score(name)
+        assert held.grave <= 1 and held.red_missed <= 1 and held.precision > 0.97 and held.recall > 0.96, name
     assert pairs_of(read_case(cases("first")["knee_normal"]))["fluid_high"] == State.ABSENT.value

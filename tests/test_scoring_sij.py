@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from marrowscope.anatomy.si_joint import _depth, _joint, quadrants
 from marrowscope.knowledge.scores import score
 from marrowscope.scoring import asas_sij, berlin_sij, sparcc_sij
+from marrowscope.scoring.grades import highest_grade
 from marrowscope.scoring.sij import Scene, best_consecutive, make_scene
 from marrowscope.volume import Volume
 
@@ -105,6 +108,18 @@ def test_a_readers_cell_changes_the_sum_by_the_same_rule() -> None:
     result = sparcc_sij.of_scene(scene_of(blank()))
     cells = tuple(replace(c, value=1.0, by="reader") if c.id == "slice1.left.ilium_upper" else c for c in result.cells)
     assert sparcc_sij.summed(replace(result, cells=cells)).total.value == 1
+
+
+def test_every_sacroiliac_cell_has_its_highest_grade() -> None:
+    scene = scene_of(blank())
+    highest = {
+        cell.id.rpartition(".")[2]: highest_grade(scored, cell.id)
+        for scored in (sparcc_sij.of_scene(scene), asas_sij.of_scene(scene))
+        for cell in scored.cells
+    }
+    assert {highest.pop(name) for name in ("ilium_upper", "sacrum_lower", "intense", "deep")} == {1.0}
+    assert math.isinf(highest.pop("edema_cm3")), "a volume is no grade"
+    assert {highest_grade(berlin_sij.of_scene(scene), c.id) for c in berlin_sij.of_scene(scene).cells} == {3.0}
 
 
 @pytest.mark.parametrize(("rows", "grade"), [(0, 0), (9, 1), (12, 2), (24, 3)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import struct
 import subprocess
@@ -246,13 +247,26 @@ def test_uids_and_names_cannot_lead_out_or_run(tmp_path: Path) -> None:
     assert script not in study.series[0].description
 
 
-@pytest.mark.parametrize("damage", ["magic", "shape", "nan", "affine", "metres", "four_d", "cut"])
+DAMAGES = (
+    "magic", "shape", "nan", "affine", "metres", "four_d", "cut", "sheared", "flat", "huge", "too_huge", "compressed"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_nifti_is_refused(damage: str, tmp_path: Path) -> None:
     path = tmp_path / "stir.nii"
     array = np.ones((8, 8, 8, 2) if damage == "four_d" else (8, 8, 8), np.float32)
     if damage == "nan":
         array[0, 0, 0] = np.nan
-    nibabel.save(nibabel.Nifti1Image(array, np.eye(4) * (0.001 if damage == "metres" else 1)), path)
+    if damage == "flat":
+        array = array[:, :, :2]
+    if damage.endswith("huge"):
+        array = array.astype(np.float64) * (1e300 if damage == "too_huge" else 1e30)
+    affine = np.eye(4) * (0.001 if damage == "metres" else 1)
+    affine[0, 1] = 0.4 * (damage == "sheared")
+    nibabel.save(nibabel.Nifti1Image(array, affine), path)
+    if damage == "compressed":
+        path.write_bytes(gzip.compress(path.read_bytes()))
     raw = bytearray(path.read_bytes())
     if damage == "magic":
         raw[344:348] = b"xxxx"
@@ -261,10 +275,25 @@ def test_damaged_nifti_is_refused(damage: str, tmp_path: Path) -> None:
     if damage == "affine":
         raw[280:328] = b"\0" * 48
     path.write_bytes(raw[:400] if damage == "cut" else raw)
-    with pytest.raises(StudyError):
+    with pytest.raises(StudyError, match=r"--series fluid=stir\.nii"):
         read_study(tmp_path, series={"fluid": path})
     study = read_study(tmp_path)
     assert study.series == () and len(study.refusals) == 1
+
+
+def test_one_sheared_image_does_not_refuse_its_study(tmp_path: Path) -> None:
+    sheared = np.diag([0.5, 0.5, 3, 1.0])
+    sheared[0, 1] = 0.2
+    nibabel.save(nibabel.Nifti1Image(np.ones((20, 20, 8), np.int16), sheared), tmp_path / "t1.nii")
+    nifti(tmp_path / "stir.nii", np.random.default_rng(0).integers(0, 500, (20, 20, 8)).astype(np.int16))
+    study = read_study(tmp_path)
+    assert [s.description for s in study.series] == ["stir.nii"]
+    assert [r.code for r in study.refusals] == ["sheared"]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"--series t1=gone\.nii\.gz: no file"):
+        read_study(tmp_path, series={"t1": tmp_path / "gone.nii.gz"})
 
 
 def nifti(path: Path, array: np.ndarray, *, qform: np.ndarray | None = None, coded: int = 1, slope: float = 0) -> Path:

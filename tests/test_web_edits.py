@@ -56,6 +56,8 @@ def test_a_study_from_drop_to_signature_and_after_a_restart(
         assert stale.status_code == 422
         signed = client.post(f"/studies/{study}/sign", data={"revision": "5"})
         assert signed.status_code == 200 and state(client, study)["status"] == "final"
+        twice = client.post(f"/studies/{study}/sign", data={"revision": "6"})
+        assert twice.status_code == 422 and "has not changed since" in twice.text
         after = edit(client, study, kind="accept", label=whole["label"])
         assert after.json()["status"] == "amended"
         final = state(client, study)
@@ -152,3 +154,15 @@ def test_a_grade_of_zero_survives_being_kept() -> None:
 
     edit = Edit(EditKind.SET_CELL, "Dr Test", "2026-11-23T06:00:00+00:00", target="moaks_bml/x", value=0.0)
     assert Edit.from_dict(edit.to_dict()) == edit
+
+
+def test_a_cell_tells_the_viewer_its_own_highest_grade() -> None:
+    from marrowscope.measurement import Measurement
+    from marrowscope.scoring.types import Cell, Score
+    from marrowscope.web.pages.viewer import sheet
+
+    cells = tuple(Cell(f"patella_medial.{part}", 2.0) for part in ("size", "number", "percent_not_cyst"))
+    moaks = sheet(Score("moaks_bml", "MOAKS BML", Measurement.of("moaks_bml", 2, "1"), 0, 45, cells))
+    assert [c["highest"] for c in moaks["cells"]] == [3, 45, 3], "a size of 3 could not be set by clicking"
+    asas = sheet(Score("asas_sij", "ASAS", Measurement.of("asas_sij", 1, "1"), 0, 1, (Cell("edema_cm3", 1.7),)))
+    assert asas["cells"][0]["highest"] is None

@@ -18,6 +18,7 @@ interface Cell {
   value: number | null;
   reason?: string;
   by?: string;
+  highest?: number | null;
 }
 interface Score {
   id: string;
@@ -25,7 +26,6 @@ interface Score {
   total: { status: string; value?: number };
   statement: string;
   cells: Cell[];
-  grades?: number;
 }
 interface ReadingState {
   revision: number;
@@ -489,9 +489,10 @@ class Viewer {
     button.classList.toggle("on", (cell.value ?? 0) > 0);
     button.classList.toggle("mine", Boolean(cell.by));
     button.title = `${words(cell.id)}: ${cell.by ? `set by ${cell.by}` : cell.reason || "estimated"}`;
-    const grades = score.grades ?? 1;
+    const highest = cell.highest ?? 0; // none: a volume, which no click sets
+    button.toggleAttribute("disabled", highest === 0);
     button.addEventListener("click", () => {
-      const next = cell.value === null ? 0 : (cell.value + 1) % (grades + 1);
+      const next = cell.value === null ? 0 : (cell.value + 1) % (highest + 1);
       void this.send({ kind: "set_cell", target: `${score.id}/${cell.id}`, value: next });
     });
     return button;

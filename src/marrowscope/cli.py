@@ -7,8 +7,11 @@ loaded when that command runs or shows its own help.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
 from typing import Annotated, ClassVar
 
 import typer
@@ -29,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "assess": ("marrowscope.commands.assess:assess", "Find, measure and explain the edema in one study."),
     "inspect": ("marrowscope.commands.study:inspect", "Say what a study holds, series by series, with reasons."),
     "reason": ("marrowscope.commands.reasoning:reason", "Causes, cancer check and plan from an intake, no images."),
-    "intake": ("marrowscope.commands.reasoning:intake", "Write, check and complete an intake; search its words."),
+    "intake": ("marrowscope.commands.reasoning:intake", "Draft an intake from a report; write, check, complete one."),
     "explain": ("marrowscope.commands.explain:explain", "Explain a cause, symptom, test, treatment or question."),
     "compare": ("marrowscope.commands.compare:compare", "Compare two visits of one joint."),
     "cohort": ("marrowscope.commands.cohort:cohort", "Assess many studies: tables, gallery, change."),
@@ -71,8 +74,12 @@ def _root(
     """Options before the command."""
 
 
+SHOW_TRACEBACK = "MARROWSCOPE_TRACEBACK"
+"""Environment variable that lets an internal error end with its traceback, for whoever mends it."""
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; every deliberate error is one clear line on stderr."""
+    """Run one command and return its exit code; every error is one clear line on stderr."""
     from marrowscope.errors import ExitCode, MarrowscopeError
 
     try:
@@ -82,9 +89,39 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except MarrowscopeError as error:
         typer.echo(f"marrowscope: {error.message}", err=True)
         return int(error.exit_code)
+    except Exception as error:
+        if os.environ.get(SHOW_TRACEBACK):
+            raise
+        typer.echo(f"marrowscope: {_unforeseen(error)}", err=True)
+        return int(ExitCode.INTERNAL)
     return int(ExitCode.DONE)
+
+
+def _unforeseen(error: Exception) -> str:
+    """An error nobody raised on purpose, in one line; its own words may hold a patient's name and are left out."""
+    from marrowscope.errors import MarrowscopeError
+
+    if isinstance(error, OSError) and error.strerror:
+        found = f"a file, folder or connection that cannot be used ({error.strerror})"
+        if error.filename:
+            found = (
+                f"a file or folder {Path(str(error.filename)).name!r} that cannot be read or written ({error.strerror})"
+            )
+        return MarrowscopeError(found, "", "check that it exists, its rights and the free space").message
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f" in {Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place is not None else ""
+    found = f"an internal error ({type(error).__name__}{where})"
+    return MarrowscopeError(found, "", f"report it; {SHOW_TRACEBACK}=1 shows the whole of it").message
+
+
+def _terminated(number: int, _frame: FrameType | None) -> None:
+    """End as Python ends, so that what was written aside is removed."""
+    sys.exit(128 + number)
 
 
 def main() -> None:
     """Run one command and end the process with its exit code (0, 2, 3, 4 or 5; see ``marrowscope.errors``)."""
+    signal.signal(signal.SIGTERM, _terminated)
     sys.exit(run())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from marrowscope.errors import UsageError
-from marrowscope.results import Results, read_results
+from marrowscope.results import Results, check_place, read_results
 
 DRAFT_KINDS = ("seg", "sr")
 """Draft measurements: may leave unsigned (key images and outlines too, they show no conclusion)."""
@@ -22,10 +22,12 @@ def export_results(folder: Path, kinds: tuple[str, ...], out: Path) -> tuple[Pat
         The files written.
 
     Raises:
-        UsageError: an unknown kind, or one that needs a release first. ResultsError: no results folder.
+        UsageError: an unknown kind, one that needs a release first, or no place to write. ResultsError: no results
+            folder.
     """
     results = read_results(folder)
     check_kinds(results, kinds)
+    check_place(out / "files")
     out.mkdir(parents=True, exist_ok=True)
     return tuple(_write(results, kind, out) for kind in kinds if _available(results, kind))
 

@@ -6,6 +6,21 @@ import numpy as np
 
 from marrowscope.volume import AnyArray
 
+MAD_TO_SD = 1.4826
+"""Median absolute deviation to standard deviation of a normal distribution."""
+
+
+def spread(values: AnyArray) -> float:
+    """Standard deviation of the middle of a sample, from its median absolute deviation."""
+    return MAD_TO_SD * float(np.median(np.abs(values - np.median(values))))
+
+
+def lower_spread(values: AnyArray, mode: float) -> float:
+    """Standard deviation of a tissue from the side of its mode that edema does not touch; never 0."""
+    below = mode - values[values <= mode]
+    sd = MAD_TO_SD * float(np.median(below)) if below.size else 0.0
+    return max(sd, 1e-3 * abs(mode), 1e-6)
+
 
 def half_sample_mode(values: AnyArray) -> float:
     """Mode of a sample by repeatedly keeping its densest half (Bickel and Fruehwirth 2006)."""

@@ -1,4 +1,4 @@
-"""Write the trained folds as ONNX with their cards. `python training/si_joint/export.py DATA WORK MODELS [NAME ...]`
+"""Write the trained folds as ONNX with their cards. `python -m training.si_joint.export DATA WORK MODELS [NAME ...]`
 
 WORK holds region_N.pt, bones_N.pt, lesion_N.onnx, scores.json (cross-validated figures) and settings.json.
 """
@@ -15,12 +15,12 @@ import numpy as np
 import onnx
 import torch
 import yaml
-from nets import BlockUNet
 from onnx import TensorProto, helper, numpy_helper
-from train_bones import WIDTHS
 
-from data import FOLDS, LESION_CASES, REGION_CASES, load_case, sha256
 from marrowscope.lesion.si_features import COLUMNS
+from training.si_joint.data import FOLDS, LESION_CASES, REGION_CASES, load_case, sha256
+from training.si_joint.nets import BlockUNet
+from training.si_joint.train_bones import WIDTHS
 
 VERSION = "4"
 UNLABELLED = "unlabelled"

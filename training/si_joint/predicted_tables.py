@@ -1,6 +1,6 @@
 """Feature tables of the training cases inside the bones that the networks draw, each by the fold that never saw it.
 
-`python training/si_joint/predicted_tables.py DATA OUT`, after the region and bone models are exported and before
+`python -m training.si_joint.predicted_tables DATA OUT`, after the region and bone models are exported and before
 train_lesions.py: the trees meet a drawn region in training and a predicted one in use, so they learn from both.
 """
 
@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from data import FOLDS, LESION_CASES, READERS
 from marrowscope.anatomy.si_joint import segment
 from marrowscope.anatomy.si_model import working
 from marrowscope.assessment.pipeline import prepare
 from marrowscope.lesion.si_features import PIXEL_MM, features
 from marrowscope.lesion.si_joint import marrow_of, turned
 from marrowscope.validation.si_cases import Case, load_case, mask
+from training.si_joint.data import FOLDS, LESION_CASES, READERS
 
 
 def table(case: Case, fold: int) -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
 The joint line of each side and slice is the darkest smooth path on T1 from the top to the bottom of the region
 (dynamic programming, each slice held to its neighbour's path). The disc L5/S1 and the first and last slice with a
-joint were read off the pictures by hand and stand in HAND. `python training/si_joint/split_labels.py DATA OUT`
+joint were read off the pictures by hand and stand in HAND. `python -m training.si_joint.split_labels DATA OUT`
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Make checkpoints of the shipped region folds again, to train on from. `python training/si_joint/take_up.py DATA OUT`
+"""Make checkpoints of the shipped region folds again, to train on from. `python -m training.si_joint.take_up DATA OUT`
 
 OUT receives ``region_N.pt`` for ``train_region.py --init``. The norms are laid out on a case that the fold may see.
 """
@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from augment import place
-from nets import BlockUNet
-from training.unfold import unfold
 
-from data import FOLDS, LESION_CASES, load_case, triplet
+from training.si_joint.augment import place
+from training.si_joint.data import FOLDS, LESION_CASES, load_case, triplet
+from training.si_joint.nets import BlockUNet
+from training.unfold import unfold
 
 MODEL = Path(__file__).parents[2] / "src" / "marrowscope" / "models" / "si_region"
 SLICES = slice(8, 16)

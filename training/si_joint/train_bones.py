@@ -1,6 +1,6 @@
 """One fold of the bone naming model (sacrum, ilium, lumbar vertebra), trained on the labels of split_labels.py.
 
-`python training/si_joint/train_bones.py DATA LABELS OUT --fold 0`
+`python -m training.si_joint.train_bones DATA LABELS OUT --fold 0`
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import time
 import numpy as np
 import torch
 import torch.nn.functional as F
-from augment import place, random_batch
-from nets import BlockUNet, fold_arguments
 
-from data import FOLDS, REGION_CASES, load_case, triplet, working
+from training.si_joint.augment import place, random_batch
+from training.si_joint.data import FOLDS, REGION_CASES, load_case, triplet, working
+from training.si_joint.nets import BlockUNet, fold_arguments
 
 CROP = 96
 PIXEL_MM = 1.8

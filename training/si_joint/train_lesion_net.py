@@ -1,4 +1,4 @@
-"""One fold of the lesion network. `... train_lesion_net.py DATA LABELS OUT --fold 0 --cache DIR`
+"""One fold of the lesion network. `python -m training.si_joint.train_lesion_net DATA LABELS OUT --fold 0 --cache DIR`
 
 Not shipped: decision 0024. A small U-Net on three neighbouring slices of fluid and T1 series, the bones and the
 distance from the joint, on the 0.6 mm grid of the trees. Truth is the share of the four readings that mark a voxel.
@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from augment import bending
-from nets import BlockUNet, fold_arguments, follow, rate_at
 from scipy import ndimage
-from simulate_lesions import simulate
 
-from data import FOLDS, LESION_CASES, READERS, Case, load_case
 from marrowscope.lesion.si_features import Marrow, reference_of, unshaded
+from training.si_joint.augment import bending
+from training.si_joint.data import FOLDS, LESION_CASES, READERS, Case, load_case
+from training.si_joint.nets import BlockUNet, fold_arguments, follow, rate_at
+from training.si_joint.simulate_lesions import simulate
 
 CROP_MM = 115.0
 GRID_MM = 0.6

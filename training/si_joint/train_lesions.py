@@ -1,4 +1,4 @@
-"""All folds of the lesion trees. `python training/si_joint/train_lesions.py DATA LABELS OUT` (features are cached)"""
+"""All folds of the lesion trees. `python -m training.si_joint.train_lesions DATA LABELS OUT` (features are cached)"""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import lightgbm as lgb
 import numpy as np
-from simulate_lesions import simulate
-from trees_onnx import to_onnx
 
-from data import FOLDS, LESION_CASES, READERS, load_case
 from marrowscope.lesion.si_features import COLUMNS, Marrow, features
+from training.si_joint.data import FOLDS, LESION_CASES, READERS, load_case
+from training.si_joint.simulate_lesions import simulate
+from training.si_joint.trees_onnx import to_onnx
 
 SIMULATIONS = 3
 ROWS = 70_000

@@ -1,4 +1,4 @@
-"""One fold of the bone region model. `python training/si_joint/train_region.py DATA OUT --fold 0`"""
+"""One fold of the bone region model. `python -m training.si_joint.train_region DATA OUT --fold 0`"""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import nibabel as nib
 import numpy as np
 import torch
 import torch.nn.functional as F
-from augment import place, random_batch
-from nets import BlockUNet, fold_arguments, follow, rate_at
 
-from data import FOLDS, REGION_CASES, Case, back, canonical, load_case, triplet, working
+from training.si_joint.augment import place, random_batch
+from training.si_joint.data import FOLDS, REGION_CASES, Case, back, canonical, load_case, triplet, working
+from training.si_joint.nets import BlockUNet, fold_arguments, follow, rate_at
 
 CROP = 176
 

@@ -39,6 +39,9 @@ _SAMPLING_SHARE = 0.1
 _LEVELS = ((2, 2.0), (1, 0.0))
 """Shrink factor and smoothing in mm of each level, coarse to fine."""
 
+_FIRST_STEP_MM, _LAST_STEP_MM, _MOST_STEPS, _STEP_SHORTENED = 1.0, 0.05, 20, 0.6
+"""The descent on each level: first step, step it stops at, how many at most, what a step shrinks to at each turn."""
+
 
 def align(series: Series, grid: Volume, *, register: bool = True) -> Companion | None:
     """``series`` on ``grid``, or None when it covers too little of it.
@@ -151,7 +154,9 @@ def _method(start: sitk.Euler3DTransform) -> sitk.ImageRegistrationMethod:
     method.MetricUseFixedImageGradientFilterOff()  # gradients at the samples alone
     method.MetricUseMovingImageGradientFilterOff()
     method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(1.0, 0.05, 20, relaxationFactor=0.6)
+    method.SetOptimizerAsRegularStepGradientDescent(
+        _FIRST_STEP_MM, _LAST_STEP_MM, _MOST_STEPS, relaxationFactor=_STEP_SHORTENED
+    )
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(start, inPlace=False)
     method.SetShrinkFactorsPerLevel([s for s, _ in _LEVELS])

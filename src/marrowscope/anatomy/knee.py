@@ -83,7 +83,7 @@ def segment(exam: Exam) -> Anatomy:
 def assemble(exam: Exam, outlines: Mapping[str, BoolArray], chances: Chances) -> Anatomy:
     """Everything that follows from the bones' outlines."""
     grid = exam.image
-    lateral, side_check = lateral_direction(outlines, grid, exam.side)
+    lateral, side_check = lateral_direction(outlines, grid, exam.side, exam.study.side.value or "")
     marrow = {name: within(mask, grid, CORTEX_MM) for name, mask in outlines.items()}
     bones = LabelMap.from_masks(grid, marrow)
     found = LabelMap.from_masks(grid, dict(outlines))
@@ -100,7 +100,11 @@ def assemble(exam: Exam, outlines: Mapping[str, BoolArray], chances: Chances) ->
 
 
 def believable_bones(chances: Chances, slice_axis: int) -> AnyArray:
-    """The labels without those parts of a slice of which the model is not sure: muscle beside a bone, mostly."""
+    """The labels without those parts of a slice of which the model is not sure: muscle beside a bone, mostly.
+
+    Returns:
+        Shape of the grid, numbers as in ``chances.label``.
+    """
     label = chances.label.copy()
     for number in range(1, len(BONES) + 1):
         parts, means = _parts(label == number, chances.sure, slice_axis)

@@ -44,7 +44,7 @@ what is above air (share of the top) reaches this. See docs/decisions/0020."""
 BETWEEN_SLICES = 0.35
 """Standard deviation, in slices, of the blend of neighbouring slices: a bone does not end and begin again."""
 
-OTHERS_WORD = 0.8
+OTHERS_WORD = 1.2
 """What another series' log probabilities weigh beside the fluid series' own (docs/decisions/0025)."""
 
 LEAST_AGREEMENT = ((0.92, 0.72), (0.965, 0.85))
@@ -56,7 +56,7 @@ twelve real exams without geometry, put together by their middles, 0.77 at most.
 HALF = 0.5
 """Background less likely than this is bone."""
 
-SMALLEST_SHARE = np.float32(1e-4)
+SMALLEST_SHARE = np.float32(1e-3)
 """No series rules out a bone altogether."""
 
 

@@ -32,6 +32,12 @@ SPINE_SHARE = 0.16
 NOTCH_MM = 15.0
 """Femur within this of its lower end shows the notch between the condyles."""
 
+_NOTCH_MARGIN_SHARE = 0.25
+"""The notch is not looked for in this share of the width at either side."""
+
+_NOTCH_TIE_SHARE = 0.02
+"""Places whose count of voxels is within this share of the largest count above the least are one notch."""
+
 _EDGE = (2.0, 98.0)
 """Percentiles taken as the ends of a bone: single stray voxels do not move a border."""
 
@@ -142,12 +148,13 @@ def _femur(femur: _Points, tibia: _Points, lateral: float) -> dict[str, BoolArra
 def _notch(femur: _Points, bottom: float, left: float, right: float) -> float:
     """LPS x of the notch: fewest voxels of the condyles' back half, looked for in the middle half."""
     distal = (femur.z < bottom + NOTCH_MM) & (femur.y > np.median(femur.y))
-    edges = np.linspace(left + 0.25 * (right - left), right - 0.25 * (right - left), 25)
+    margin = _NOTCH_MARGIN_SHARE * (right - left)
+    edges = np.linspace(left + margin, right - margin, 25)
     if not distal.any():
         return (left + right) / 2
     near = [np.abs(femur.x[distal] - e) <= (right - left) / 16 for e in edges]
     counts = np.array([int(n.sum()) for n in near])
-    lowest = np.flatnonzero(counts <= counts.min() + 0.02 * counts.max())
+    lowest = np.flatnonzero(counts <= counts.min() + _NOTCH_TIE_SHARE * counts.max())
     return float(edges[lowest].mean())
 
 

@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from marrowscope.anatomy.align import align
+from marrowscope.anatomy.knee_side import contradicted
 from marrowscope.anatomy.shading import corrected
 from marrowscope.anatomy.types import Companion, Exam
 from marrowscope.errors import UsageError
+from marrowscope.knowledge.choices import check_side
 from marrowscope.labelmap import BoolArray
 from marrowscope.measurement import Measurement, QcCheck, Severity
 from marrowscope.progress import Progress
@@ -32,6 +34,7 @@ COMPANION_ROLES = (
 
 def prepare_exam(study: Study, site: str | None, side: str | None, progress: Progress) -> Exam:
     """See :func:`marrowscope.assessment.pipeline.prepare`."""
+    check_side(side or "")
     require_fluid(study)  # with nothing to size, say so before asking for a site
     name = _site(study, site)
     fluid = require_fluid(study, load_site(name).preferred_planes[0])
@@ -42,6 +45,7 @@ def prepare_exam(study: Study, site: str | None, side: str | None, progress: Pro
     unusable = _unusable(fluid)
     qc = (*fluid.qc, *(_registration_check(c) for c in companions.values()), *_missing_t1(companions))
     chosen_side = side or study.side.value or ""
+    qc += _against_header(chosen_side, study.side.value or "")
     return Exam(study, fluid, image, companions, name, chosen_side, qc, unusable)
 
 
@@ -88,6 +92,15 @@ def _missing_t1(companions: dict[Role, Companion]) -> tuple[QcCheck, ...]:
         return ()
     consequence = "fat in the marrow, fracture lines and marrow replacement are not assessable"
     return (QcCheck("t1_missing", Severity.WARNING, "no usable T1 series without contrast", consequence),)
+
+
+def _against_header(side: str, header: str) -> tuple[QcCheck, ...]:
+    """A warning where the side that was given is not the header's; it is used all the same."""
+    if not contradicted(side, header):
+        return ()
+    message = f"the side was given as {side}, but the header says {header}"
+    consequence = f"the report says {side}, and DICOM objects keep what the header says: check the side"
+    return (QcCheck("side_given", Severity.WARNING, message, consequence),)
 
 
 def _unusable(fluid: Series) -> BoolArray:

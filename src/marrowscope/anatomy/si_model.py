@@ -16,7 +16,6 @@ from marrowscope.volume import Volume
 Float32 = npt.NDArray[np.float32]
 
 REGION, BONES = "si_region", "si_bones"
-BONE_CODES = ("sacrum", "ilium", "lumbar_body")
 
 BODY_SHARE, BODY_TOP, BRIGHT = 0.05, 99.5, 98.0
 """Body = voxels above 5 % of the 99.5th percentile; its 98th percentile becomes 1. As in training."""
@@ -30,7 +29,7 @@ BONES_POOL = 2
 
 @dataclass(frozen=True, eq=False)
 class Logits:
-    """Networks' answers on the fluid grid: ``region`` (positive = bone), ``bones`` one array a BONE_CODES entry."""
+    """Networks' answers on the fluid grid: ``region`` (positive = bone); ``bones``: sacrum, ilium, lumbar body."""
 
     region: Float32
     bones: tuple[Float32, Float32, Float32]

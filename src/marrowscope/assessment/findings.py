@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from marrowscope import __version__
 from marrowscope.assessment.types import LesionRecord, Outcome
+from marrowscope.errors import UsageError
 from marrowscope.findings import Finding, Origin, State
+from marrowscope.knowledge.findings import vocabulary
 from marrowscope.lesion.edits import Edit, EditKind
 from marrowscope.lesion.types import LesionKind, Verdict
 from marrowscope.tables import parse_yaml
@@ -90,9 +92,19 @@ def _finding(code: str, state: State, side: str, value: float | None = None, uni
 
 
 def entered_findings(intake: Intake | None, edits: tuple[Edit, ...]) -> tuple[Finding, ...]:
-    """Findings a person gave: in the intake, and by SET_FINDING edits (a later one follows an earlier one)."""
+    """Findings a person gave: in the intake, and by SET_FINDING edits (a later one follows an earlier one).
+
+    Raises:
+        UsageError: an edit names a finding or a state that does not exist.
+    """
     given = intake.findings if intake is not None else ()
-    read = tuple(
-        Finding(e.target, State(str(e.value)), Origin.READ, by=e.by) for e in edits if e.kind is EditKind.SET_FINDING
-    )
-    return (*given, *read)
+    return (*given, *(_entered(e) for e in edits if e.kind is EditKind.SET_FINDING))
+
+
+def _entered(edit: Edit) -> Finding:
+    if edit.target not in vocabulary():
+        raise UsageError(f"an edit of finding {edit.target!r}", "a code", "marrowscope intake vocabulary WORD")
+    states = [state.value for state in State]
+    if edit.value not in states:
+        raise UsageError(f"finding {edit.target} set to {edit.value!r}", f"one of {', '.join(states)}")
+    return Finding(edit.target, State(str(edit.value)), Origin.READ, by=edit.by)

@@ -42,7 +42,8 @@ def prepare(study: Study, site: str | None = None, side: str | None = None, prog
         progress: told of each companion aligned.
 
     Raises:
-        NoFluidSeriesError: no usable fluid series. UsageError: the site cannot be told and was not given.
+        NoFluidSeriesError: no usable fluid series. UsageError: the site cannot be told and was not given, or a site or
+            side is none.
     """
     from marrowscope.anatomy.prepare import prepare_exam
 

@@ -46,7 +46,7 @@ def open_cluster(workers: int, scheduler: str) -> Iterator[Client]:
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise MissingExtraError(
-            "the cohort extra is not installed", "Dask and polars", "pip install 'marrowscope[cohort]'"
+            "the cohort extra is not installed", "Dask and pyarrow", "pip install 'marrowscope[cohort]'"
         ) from error
     if scheduler:
         try:

@@ -7,10 +7,14 @@ from typing import Annotated
 
 import typer
 
+from marrowscope.commands.compare import SamePatient, tell_limits
 from marrowscope.errors import NoFluidSeriesError, UsageError
 
 DEMO_SEED = 7
 """The simulated knee of the two-minute tour."""
+
+FOREIGN = ("another_patient", "another_study")
+"""Refusals that mean that the folder held more than the one exam that was assessed."""
 
 SeriesOption = Annotated[
     list[str] | None, typer.Option("--series", metavar="ROLE=FILE", help="NIfTI of a role, e.g. fluid=stir.nii.gz.")
@@ -26,6 +30,7 @@ def assess(
     bones: Annotated[Path | None, typer.Option(help="Mask of the marrow to search (NIfTI or DICOM SEG).")] = None,
     intake: Annotated[Path | None, typer.Option(help="Intake file: history, symptoms, labs, readings.")] = None,
     prior: Annotated[Path | None, typer.Option(help="An earlier visit: results folder or study.")] = None,
+    same_patient: SamePatient = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
     json_progress: Annotated[bool, typer.Option("--json-progress", help="Progress as JSON lines on stderr.")] = False,
 ) -> None:
@@ -45,6 +50,7 @@ def assess(
         bones=str(bones or ""),
         intake=str(intake or ""),
         prior=str(prior or ""),
+        same_patient=same_patient,
     )
     try:
         with progress_of(quiet, json_progress) as progress:
@@ -52,8 +58,29 @@ def assess(
     except NoFluidSeriesError:
         typer.echo(f"refused; what was read is in {out / 'index.html'}", err=True)
         raise
+    tell_foreign(out)
+    tell_change(out)
     typer.echo(f"report: {out / 'index.html'}")
     raise typer.Exit(int(code))
+
+
+def tell_foreign(out: Path) -> None:
+    """Say on the screen too that images of another patient or study lay in the folder and were left out."""
+    from marrowscope.results import read_results
+
+    for refusal in read_results(out).assessment.refusals:
+        if refusal.code in FOREIGN:
+            typer.echo(f"note: left out: {refusal.what}: {refusal.reason}", err=True)
+
+
+def tell_change(out: Path) -> None:
+    """What changed since the earlier visit, or why that is not known, on the screen; nothing without one."""
+    from marrowscope.results import read_results
+
+    change = read_results(out).assessment.change
+    if change is not None:
+        typer.echo(change["summary"])
+        tell_limits(change)
 
 
 def series_files(pairs: list[str]) -> dict[str, str]:
@@ -75,7 +102,7 @@ def series_files(pairs: list[str]) -> dict[str, str]:
 
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for study, truth and report.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(help="Which simulated knee.")] = DEMO_SEED,
+    seed: Annotated[int, typer.Option(min=0, help="Which simulated knee.")] = DEMO_SEED,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Simulate a knee study with known truth, assess it, say where the report is."""

@@ -43,7 +43,20 @@ def cohort(
     if dry_run:
         _preview(found, request)
     else:
+        _check_folder(out)
         _run(found, request, quiet)
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse the results folder of one study: the cohort's tables would take the place of its own.
+
+    Raises:
+        UsageError: it is one, or nothing can be written there.
+    """
+    from marrowscope.results import check_no_results, check_place
+
+    check_place(out / "studies")
+    check_no_results(out)
 
 
 def _run(found: Sequence[Fate], request: CohortRequest, quiet: bool) -> None:

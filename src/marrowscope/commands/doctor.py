@@ -27,7 +27,7 @@ LEAST_DISK_GB = 1.0
 
 EXTRAS = {
     "web": ("fastapi", "uvicorn", "sqlalchemy", "alembic", "multipart", "argon2"),
-    "cohort": ("dask", "distributed", "polars", "pyarrow"),
+    "cohort": ("dask", "distributed", "pyarrow"),
 }
 """Modules of each optional extra; all or none is the usual state."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import signal
 import threading
 from datetime import UTC, datetime
@@ -107,23 +108,31 @@ def send(
 def listen(
     data: Annotated[Path, typer.Option("--data", help="Folder for what is received and made.")],
     allow: Annotated[list[str], typer.Option("--allow", metavar="AET=ADDRESS", help="A sender; repeat for more.")],
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 11112,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 11112,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     ae_title: Annotated[str, typer.Option(help="Our AE title.")] = "MARROWSCOPE",
-    quiet_seconds: Annotated[float, typer.Option(help="A study is whole this long after its last image.")] = 60.0,
-    quota_gb: Annotated[float, typer.Option(help="Most that may wait in the spool.")] = 50.0,
+    quiet_seconds: Annotated[
+        float, typer.Option(min=0, help="A study is whole this long after its last image.")
+    ] = 60.0,
+    quota_gb: Annotated[float, typer.Option(min=0, help="Most that may wait in the spool.")] = 50.0,
     site: Annotated[str, typer.Option(help="Site of studies that do not tell theirs.")] = "",
     to: Annotated[str, typer.Option(help="Peer that draft SEG and SR go back to.")] = "",
     peers: PeersFile = None,
 ) -> None:
     """Receive studies, assess each, send draft measurements back. Conclusions wait for a release."""
+    from marrowscope.commands.serve import check_port
     from marrowscope.exchange.peers import read_peers
     from marrowscope.listener.scp import Door
     from marrowscope.listener.service import Listener, Settings
+    from marrowscope.results import check_place
 
     senders = dict(pair.partition("=")[::2] for pair in allow)
-    if not all(senders.values()):
-        raise UsageError(f"--allow {' '.join(allow)}", "AET=ADDRESS", "e.g. --allow SCANNER=10.0.0.5")
+    if not all(map(_is_address, senders.values())):
+        raise UsageError(
+            f"--allow {' '.join(allow)}", "AET=ADDRESS, an IP address each", "e.g. --allow SCANNER=10.0.0.5"
+        )
+    check_place(data / "spool")
+    check_port(host, port)
     if to:
         read_peers(peers).named(to)
     file = str(peers.resolve()) if peers else ""
@@ -138,3 +147,14 @@ def listen(
     Listener(settings, Door(ae_title, host, port, senders)).serve(
         stop, ready=lambda at: typer.echo(f"listening as {ae_title} on {host}:{at}")
     )
+
+
+def _is_address(text: str) -> bool:
+    """Whether a sender's address is one that its connection can be compared with (``*``: any); a name never is."""
+    if text == "*":
+        return True
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -121,7 +121,10 @@ def check(file: FileArgument, as_json: JsonOption = False) -> None:
 
 @intake.command("read")
 def read(
-    report: Annotated[str, typer.Argument(metavar="REPORT.txt", help="A radiology report in plain text; - reads it from standard input.")],
+    report: Annotated[
+        str,
+        typer.Argument(metavar="REPORT.txt", help="A radiology report in plain text; - reads it from standard input."),
+    ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Intake file to write.")] = None,
     site: Annotated[str | None, typer.Option(help="The joint asked about, where the report is about several.")] = None,
     side: Annotated[str | None, typer.Option(help="left, right or both, where it is about both.")] = None,

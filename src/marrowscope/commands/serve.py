@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,8 @@ def serve(
     from marrowscope.web.settings import WebSettings
 
     check_reach(host, users, tls_cert, tls_key)
+    check_folders(data, results or [])
+    check_port(host, port)
     settings = WebSettings(
         data=data,
         database=db,
@@ -96,6 +99,38 @@ def check_reach(host: str, users: Path | None, tls_cert: Path | None, tls_key: P
         raise UsageError("--host of every interface", "the one name or address that browsers will use", "--host NAME")
     if missing:
         raise UsageError(f"--host {host} without {', '.join(missing)}", "named users and TLS beyond this machine")
+
+
+def check_folders(data: Path, results: list[Path]) -> None:
+    """Refuse a data folder that cannot be made, and folders of results that are not there.
+
+    Raises:
+        UsageError: which.
+    """
+    from marrowscope.results import check_place
+
+    check_place(data / "studies")
+    for folder in results:
+        if not folder.is_dir():
+            raise UsageError(f"no folder {folder.name} for --results", "a folder of results", "check the path")
+
+
+def check_port(host: str, port: int) -> None:
+    """Refuse a port that another program listens on, before an address is printed that leads there.
+
+    Raises:
+        UsageError: it is taken, or this machine has no such address.
+    """
+    import socket
+
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        if sys.platform != "win32":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was just left is free
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise UsageError(f"{host}:{port} cannot be listened on ({why})", "a free port", "give --port N") from error
 
 
 def _run(settings: object, no_browser: bool, tls_cert: Path | None, tls_key: Path | None) -> None:

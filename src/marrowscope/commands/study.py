@@ -140,8 +140,10 @@ def deidentify(
     import secrets
 
     from marrowscope.errors import UsageError
+    from marrowscope.results import check_place
     from marrowscope.study.deidentify import Deidentification, deidentify_study
 
+    check_place(out)
     if key_file is not None and not key_file.is_file():
         raise UsageError(f"no key file {key_file.name}", "a file holding a secret", "omit --key-file for a new secret")
     key = key_file.read_bytes() if key_file is not None else secrets.token_bytes(32)

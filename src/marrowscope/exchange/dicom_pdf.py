@@ -9,7 +9,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from marrowscope import __version__
 from marrowscope.exchange import codes
-from marrowscope.exchange.dicom_seg import MANUFACTURER, SERIES_NUMBERS, UNKNOWN_DATE, UNKNOWN_TIME, identity
+from marrowscope.exchange.instance import MANUFACTURER, MODEL_NAME, SERIES_NUMBERS, UNKNOWN_DATE, UNKNOWN_TIME, identity
 from marrowscope.exchange.uids import derived_uid
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def write_pdf(assessment: Assessment, source: Source, pdf: bytes) -> Dataset:
     ds.Modality, ds.ConversionType = "DOC", "WSD"
     ds.SeriesNumber, ds.InstanceNumber = SERIES_NUMBERS["PDF"], 1
     ds.SeriesDescription = f"marrowscope report ({assessment.status.value})"
-    ds.Manufacturer, ds.ManufacturerModelName, ds.SoftwareVersions = MANUFACTURER, "marrowscope", __version__
+    ds.Manufacturer, ds.ManufacturerModelName, ds.SoftwareVersions = MANUFACTURER, MODEL_NAME, __version__
     ds.BurnedInAnnotation = "NO"
     ds.ContentDate = str(source.header.get("StudyDate", "") or "") or UNKNOWN_DATE
     ds.ContentTime = str(source.header.get("StudyTime", "") or "") or UNKNOWN_TIME

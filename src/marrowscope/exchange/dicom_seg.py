@@ -11,26 +11,16 @@ import numpy.typing as npt
 
 from marrowscope import __version__
 from marrowscope.exchange import codes
+from marrowscope.exchange.instance import attributes, fixed_dates, identity, standing
 from marrowscope.exchange.source import Source, frame_numbers
 from marrowscope.exchange.uids import derived_uid
 from marrowscope.labelmap import LabelMap
-from marrowscope.lesion.types import Verdict
 
 if TYPE_CHECKING:
     import highdicom as hd
     from highdicom.seg import Segmentation, SegmentDescription
-    from pydicom.dataset import Dataset
 
     from marrowscope.assessment import Assessment
-    from marrowscope.assessment.types import LesionRecord
-
-SERIES_NUMBERS = {"SEG": 9101, "SR": 9102, "PDF": 9103, "KO": 9104, "PR": 9105}
-"""Series numbers far above a scanner's own, one a kind."""
-
-MANUFACTURER = "marrowscope"
-DEVICE_SERIAL = "none"
-UNKNOWN_DATE, UNKNOWN_TIME = "19000101", "000000"
-"""Written where the source states no study date: a content date is mandatory (PS3.3 C.7.6.16)."""
 
 COLOURS = {"edema": (255, 109, 0), "cyst": (0, 158, 255), "anatomy": (120, 120, 120)}
 """RGB hints a viewer may show segments in; orange and blue stay apart in colour-blind vision (Okabe and Ito 2008)."""
@@ -50,20 +40,6 @@ class Segment:
     type_name: str
     mask: npt.NDArray[np.bool_]
     side: str
-
-
-def identity(assessment: Assessment, *more: str) -> tuple[str, ...]:
-    """What makes a result this result: inputs, settings, edits, software."""
-    p = assessment.provenance
-    edits = tuple(repr(e.to_dict()) for e in assessment.edits)
-    inputs = tuple(f"{k}={v}" for k, v in sorted(p.input_sha256.items()))
-    settings = tuple(f"{k}={v}" for k, v in sorted(p.settings.items()))
-    return (p.software, p.fluid_series_uid, p.anatomy, p.detector, *inputs, *settings, *edits, *more)
-
-
-def standing(assessment: Assessment) -> tuple[LesionRecord, ...]:
-    """The lesions that no reader rejected: what a rejected one held never leaves as a lesion."""
-    return tuple(x for x in assessment.lesions if x.verdict is not Verdict.REJECTED)
 
 
 def segments(assessment: Assessment, masks: Mapping[str, LabelMap]) -> list[Segment]:
@@ -91,20 +67,12 @@ def write_seg(assessment: Assessment, masks: Mapping[str, LabelMap], source: Sou
     found = segments(assessment, masks)
     if not found:
         return None
-    series = derived_uid("SEG series", *identity(assessment))
     seg = hd.seg.Segmentation(
         source_images=source.datasets(),
         pixel_array=_pixels(found),
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[_description(n, s, assessment) for n, s in enumerate(found, start=1)],
-        series_instance_uid=series,
-        series_number=SERIES_NUMBERS["SEG"],
-        sop_instance_uid=derived_uid("SEG", *identity(assessment)),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name="marrowscope",
-        software_versions=__version__,
-        device_serial_number=DEVICE_SERIAL,
+        **attributes("SEG", assessment),
         content_label="MARROWSCOPE",
         content_description=f"Draft, for research use ({assessment.status.value})",
         series_description="marrowscope segmentation (draft)",
@@ -183,17 +151,3 @@ def _fixed_dimensions(seg: Segmentation, uid: str) -> None:
     """highdicom draws the Dimension Organization UID at random; the same result is the same bytes."""
     for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
         item.DimensionOrganizationUID = uid
-
-
-def fixed_dates(made: Dataset, source: Source) -> None:
-    """Content times become the study's own, so that the same result is the same bytes."""
-    date = str(source.header.get("StudyDate", "") or "") or UNKNOWN_DATE
-    time = str(source.header.get("StudyTime", "") or "") or UNKNOWN_TIME
-    for keyword in ("ContentDate", "InstanceCreationDate", "SeriesDate", "PresentationCreationDate"):
-        if keyword in made:
-            setattr(made, keyword, date)
-    for keyword in ("ContentTime", "InstanceCreationTime", "SeriesTime", "PresentationCreationTime"):
-        if keyword in made:
-            setattr(made, keyword, time)
-    for equipment in made.get("ContributingEquipmentSequence", ()):
-        equipment.ContributionDateTime = date + time

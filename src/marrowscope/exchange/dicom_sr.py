@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from marrowscope import __version__
 from marrowscope.assessment.types import LesionRecord
 from marrowscope.exchange import codes
-from marrowscope.exchange.dicom_seg import DEVICE_SERIAL, MANUFACTURER, SERIES_NUMBERS, fixed_dates, identity, standing
+from marrowscope.exchange.instance import MANUFACTURER, attributes, fixed_dates, identity, standing
 from marrowscope.exchange.uids import derived_uid
 from marrowscope.measurement import Measurement
 
@@ -49,14 +49,7 @@ def write_sr(assessment: Assessment, source: Source, seg: Segmentation | None) -
     sr = hd.sr.Comprehensive3DSR(
         evidence=evidence,
         content=report[0],
-        series_instance_uid=derived_uid("SR series", *identity(assessment)),
-        series_number=SERIES_NUMBERS["SR"],
-        sop_instance_uid=derived_uid("SR", *identity(assessment)),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name="marrowscope",
-        software_versions=__version__,
-        device_serial_number=DEVICE_SERIAL,
+        **attributes("SR", assessment),
         is_complete=True,
         is_final=False,
         is_verified=False,

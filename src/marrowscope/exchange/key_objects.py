@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marrowscope import __version__
 from marrowscope.exchange import codes
-from marrowscope.exchange.dicom_seg import DEVICE_SERIAL, MANUFACTURER, SERIES_NUMBERS, fixed_dates, identity, standing
-from marrowscope.exchange.uids import derived_uid
+from marrowscope.exchange.instance import attributes, fixed_dates, standing
 
 if TYPE_CHECKING:
     from highdicom.ko import KeyObjectSelectionDocument
@@ -37,14 +35,7 @@ def write_key_objects(assessment: Assessment, source: Source) -> KeyObjectSelect
     document = hd.ko.KeyObjectSelectionDocument(
         evidence=chosen,
         content=content,
-        series_instance_uid=derived_uid("KO series", *identity(assessment)),
-        series_number=SERIES_NUMBERS["KO"],
-        sop_instance_uid=derived_uid("KO", *identity(assessment)),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name="marrowscope",
-        software_versions=__version__,
-        device_serial_number=DEVICE_SERIAL,
+        **attributes("KO", assessment),
     )
     fixed_dates(document, source)
     return document

@@ -30,6 +30,8 @@ PEERS_VARIABLE = "MARROWSCOPE_PEERS"
 DEFAULT_FILE = Path("marrowscope-peers.toml")
 DEFAULT_AE_TITLE = "MARROWSCOPE"
 LONGEST_AE_TITLE = 16
+"""Characters of an AE title (PS3.5, VR AE)."""
+
 LARGEST_PORT = 65535
 
 

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from marrowscope import __version__
-from marrowscope.exchange.dicom_seg import DEVICE_SERIAL, MANUFACTURER, SERIES_NUMBERS, fixed_dates, identity, standing
+from marrowscope.exchange.instance import attributes, fixed_dates, standing
 from marrowscope.exchange.outlines import outlines
 from marrowscope.exchange.source import frame_numbers
-from marrowscope.exchange.uids import derived_uid
 
 if TYPE_CHECKING:
     import highdicom as hd
@@ -49,14 +47,7 @@ def write_presentation(
         return None
     state = hd.pr.GrayscaleSoftcopyPresentationState(
         referenced_images=images,
-        series_instance_uid=derived_uid("PR series", *identity(assessment)),
-        series_number=SERIES_NUMBERS["PR"],
-        sop_instance_uid=derived_uid("PR", *identity(assessment)),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name="marrowscope",
-        software_versions=__version__,
-        device_serial_number=DEVICE_SERIAL,
+        **attributes("PR", assessment),
         content_label=LAYER,
         content_description="Lesion outlines (draft, for research use)",
         graphic_annotations=annotations,

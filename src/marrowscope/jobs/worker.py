@@ -34,7 +34,6 @@ PROGRESS_SECONDS = 0.2
 """Progress is written at most this often: each write is a synchronous commit."""
 
 EXIT_LEASE_LOST = 75
-EXIT_UNEXPECTED = 70
 
 log = logging.getLogger("marrowscope.jobs")
 

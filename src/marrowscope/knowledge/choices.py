@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from marrowscope.errors import UsageError
 from marrowscope.knowledge.load import read_yaml
 from marrowscope.knowledge.search import plain
 
@@ -46,3 +47,13 @@ def _spellings(name: str) -> dict[str, str]:
 def choose(name: str, word: str) -> str | None:
     """The id a word means for a field, ``None`` when it means none."""
     return _spellings(name).get(plain(word))
+
+
+def check_side(side: str) -> None:
+    """Refuse a side that is none; an empty one is not told.
+
+    Raises:
+        UsageError: see above.
+    """
+    if side and side not in choices()["side"]:
+        raise UsageError(f"side {side!r}", f"one of {', '.join(choices()['side'])}")

@@ -86,7 +86,7 @@ def _choices(name: str) -> Phrases:
 
 
 def named(choice: str, text: str) -> list[str]:
-    """The ids of ``images``, ``parts``, ``sides``, ``onsets`` or ``sexes`` that a text names, in its order, once each."""
+    """The ids of ``images``, ``parts``, ``sides``, ``onsets`` or ``sexes`` a text names, in its order, once each."""
     hits = sorted(_choices(choice).find(Row.of(tokens_of(text))), key=lambda hit: (hit.first, -len(hit.words)))
     return list(dict.fromkeys(hit.name for hit in hits))
 

@@ -22,7 +22,8 @@ LIST_GAP = 16
 """Words of a list of structures that one ``are intact`` speaks of."""
 
 _TOKEN = re.compile(
-    r"(?<=\s)[-–—](?=\s)|\d+/\d+|[A-Za-z]{1,2}/[A-Za-z]{1,2}(?![A-Za-z])|\d+(?:[.,]\d+)*|[^\W\d_]+\d*(?:'s)?|[;,:()?#+&=<>/]", re.UNICODE
+    r"(?<=\s)[-–—](?=\s)|\d+/\d+|[A-Za-z]{1,2}/[A-Za-z]{1,2}(?![A-Za-z])|\d+(?:[.,]\d+)*|[^\W\d_]+\d*(?:'s)?|[;,:()?#+&=<>/]",
+    re.UNICODE,
 )
 _BREAKS = r"[^;:?()\s]+"
 
@@ -51,9 +52,9 @@ def fold(word: str) -> str:
         return str(irregular)
     text = plain(raw.removesuffix("'s")) or raw
     text = str(report_data("text")["plurals"].get(text, text))
-    if len(text) > 4 and text.endswith("ies"):  # noqa: PLR2004 - letters
+    if len(text) > 4 and text.endswith("ies"):
         return text[:-3] + "y"
-    if len(text) > 3 and text.endswith("s") and not text.endswith(("ss", "us", "is")):  # noqa: PLR2004 - letters
+    if len(text) > 3 and text.endswith("s") and not text.endswith(("ss", "us", "is")):
         return text[:-1]
     return text
 
@@ -70,10 +71,27 @@ def tokens_of(text: str) -> tuple[Token, ...]:
 
 
 def _verdict(tokens: list[Token], i: int) -> Token:
-    """The token, or ``is`` in place of a colon before a verdict: ``Effusion: none`` is a statement."""
+    """The token; before a verdict the mark becomes ``is``: ``Effusion: none`` and ``Effusion (no)`` are statements."""
     token = tokens[i]
-    before_verdict = i + 1 < len(tokens) and tokens[i + 1].text in report_data("text")["verdicts"]
-    return Token("is", token.start, token.end) if token.text == ":" and before_verdict else token
+    after = tokens[i + 1].text if i + 1 < len(tokens) else ""
+    if _refuses(tokens, i + 1) and token.text in _MARKS:
+        return Token("is", token.start, token.end)
+    if _refuses(tokens, i) and tokens[i - 1].text in _MARKS:
+        return Token("absent", token.start, token.end)
+    if token.text == ":" and after in report_data("text")["verdicts"]:
+        return Token("is", token.start, token.end)
+    return token
+
+
+def _refuses(tokens: list[Token], i: int) -> bool:
+    """Whether a word stands alone and denies what a mark before it names."""
+    if not 0 < i < len(tokens) or tokens[i].text not in report_data("text")["refusals"]:
+        return False
+    return i + 1 == len(tokens) or tokens[i + 1].text in _MARKS
+
+
+_MARKS = frozenset({":", ";", "(", ")", ","})
+"""Marks between a finding and a verdict on it, or behind the verdict."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +146,7 @@ class Phrases:
     def _add(self, name: str, words: list[str], gap: str) -> None:
         wide = LIST_GAP if gap != _BREAKS else LONG_GAP
         pattern = re.compile(" " + "".join(_piece(word, gap, wide) for word in words))
-        anchors = next(word for word in words if not word.startswith("..") and not word.endswith("?") or word == "?")
+        anchors = next(word for word in words if (not word.startswith("..") and not word.endswith("?")) or word == "?")
         for anchor in _forms(anchors):
             if anchor.endswith("*"):
                 self._by_start.setdefault(anchor[:_START].rstrip("*"), []).append((name, pattern))
@@ -160,7 +178,7 @@ def _tokens_of_match(match: re.Match[str], row: Row) -> Iterator[int]:
 def _sides(phrase: str) -> list[list[str]]:
     """The word lists of a phrase: two of them where ``~`` allows either order."""
     parts = [part.replace("-", " ").split() for part in phrase.split(" ~ ")]
-    if any(not part for part in parts) or len(parts) > 2:  # noqa: PLR2004 - two sides
+    if any(not part for part in parts) or len(parts) > 2:
         raise KnowledgeError(f"report phrase {phrase!r}", "words, with at most one ~ between them")
     if len(parts) == 1:
         return parts
@@ -183,9 +201,7 @@ def _forms(word: str) -> list[str]:
 def _piece(word: str, gap: str, wide: int) -> str:
     if word in _GAPS:
         return rf"(?:{gap} ){{0,{wide if word == '...' else _GAPS[word]}}}?"
-    forms = "|".join(
-        re.escape(form[:-1]) + r"\S*" if form.endswith("*") else re.escape(form) for form in _forms(word)
-    )
+    forms = "|".join(re.escape(form[:-1]) + r"\S*" if form.endswith("*") else re.escape(form) for form in _forms(word))
     return f"(?:({forms}) )?" if word.endswith("?") and word != "?" else f"({forms}) "
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.labelmap import BoolArray
 from marrowscope.lesion.settings import setting
+from marrowscope.robust import MAD_TO_SD
 from marrowscope.study import Role
 from marrowscope.volume import AnyArray, FloatArray, Volume
 
@@ -123,7 +124,7 @@ def _robust_fit(powers: FloatArray, values: FloatArray) -> FloatArray:
         normal[0, 0] -= RIDGE * kept.sum()
         coefficients = np.linalg.solve(normal, powers[kept].T @ values[kept])
         off = values - powers @ coefficients
-        spread = 1.4826 * float(np.median(np.abs(off[kept])))
+        spread = MAD_TO_SD * float(np.median(np.abs(off[kept])))
         renewed = (off < BRIGHTER_SD * spread) & (off > -DARKER_SD * spread)
         if (renewed == kept).all() or renewed.sum() < powers.shape[1]:
             break

@@ -22,10 +22,10 @@ from marrowscope.lesion.objects import (
     confidence,
     kind_of,
 )
-from marrowscope.lesion.reference import find_reference, interior_marrow, spread
+from marrowscope.lesion.reference import find_reference, interior_marrow, reference_check, without_reference
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.types import THRESHOLD, LesionKind, LesionObject, Objects, Reference
-from marrowscope.measurement import QcCheck, Severity
+from marrowscope.robust import spread
 from marrowscope.study import Role
 from marrowscope.study.qc.extent import maybe_growing
 from marrowscope.volume import AnyArray, Volume
@@ -70,7 +70,7 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None, chance
     exam, t1 = _levelled(exam, anatomy, marrow)
     reference = find_reference(exam, anatomy, marrow)
     if reference is None:
-        return _nothing(original, anatomy, "too little usable marrow for a reference")
+        return without_reference(original, anatomy, THRESHOLD)
     smooth = smoothed(exam.image)
     noise_sd = spread(smooth[reference.mask.mask()])
     cutoff = _cutoff(exam, reference, noise_sd)
@@ -89,24 +89,29 @@ def detect(exam: Exam, anatomy: Anatomy, narrow: Narrowing | None = None, chance
     near_failure = ndimage.binary_dilation(exam.unusable) if exam.unusable.any() else exam.unusable
     kept = [(c, kind) for c, kind in kept if not _fat(c, t1, cutoff, near_failure, chance)]
     lesions, objects = _objects(exam, kept, cutoff)
-    out = {"rim": anatomy.uncertain & (relative > cutoff.value), "vessel": _of_kind(kept, None, bright.shape)}
+    rim = anatomy.uncertain & (relative > cutoff.value)
+    return Objects(
+        exam=original,
+        anatomy=anatomy,
+        reference=reference,
+        evidence=exam.image.with_array(relative),
+        cutoff=cutoff.value,
+        cutoff_low=cutoff.low,
+        cutoff_high=cutoff.high,
+        lesions=lesions,
+        objects=beside_line(objects, lesions, line),
+        kept_out=_kept_out(exam.image, rim, _of_kind(kept, None, bright.shape), plates, line),
+        method=THRESHOLD,
+        qc=(reference_check(reference),),
+    )
+
+
+def _kept_out(image: Volume, rim: BoolArray, vessels: BoolArray, plates: BoolArray, line: BoolArray) -> LabelMap:
+    """What was left out, under the name of the first reason that holds for a voxel."""
+    out = {"rim": rim, "vessel": vessels}
     for code, mask in ((GROWTH_PLATE, plates), (DOUBLE_LINE, line)):
         out[code] = mask & ~np.logical_or.reduce(list(out.values()))
-    check = QcCheck("reference_marrow", Severity.OK if reference.trusted else Severity.WARNING, reference.reason)
-    return Objects(
-        original,
-        anatomy,
-        reference,
-        exam.image.with_array(relative),
-        cutoff.value,
-        cutoff.low,
-        cutoff.high,
-        lesions,
-        beside_line(objects, lesions, line),
-        LabelMap.from_masks(exam.image, out),
-        THRESHOLD,
-        (check,),
-    )
+    return LabelMap.from_masks(image, out)
 
 
 def _levelled(exam: Exam, anatomy: Anatomy, marrow: BoolArray) -> tuple[Exam, Volume | None]:
@@ -178,16 +183,10 @@ def _fat(
 
 
 def smoothed(image: Volume) -> AnyArray:
-    """The image after a small in-plane Gaussian, so that noise does not fray the edge of an object."""
+    """The image (its shape, float32) after a small in-plane Gaussian, so that noise frays no object's edge."""
     sigma = [setting("threshold", "smoothing_mm") / s for s in image.spacing]
     sigma[image.slice_axis] = 0.0
     return np.asarray(ndimage.gaussian_filter(image.array.astype(np.float32), sigma))
-
-
-def _nothing(exam: Exam, anatomy: Anatomy, why: str) -> Objects:
-    empty = LabelMap.empty(exam.image)
-    check = QcCheck("reference_marrow", Severity.REFUSE, why, "lesions are not assessable")
-    return Objects(exam, anatomy, None, exam.image, np.inf, np.inf, np.inf, empty, (), empty, THRESHOLD, (check,))
 
 
 def _cutoff(exam: Exam, reference: Reference, noise_sd: float) -> Cutoff:

@@ -16,6 +16,9 @@ from marrowscope.errors import UsageError
 from marrowscope.labelmap import LabelMap
 from marrowscope.lesion.types import LesionKind, LesionObject, Objects, Verdict
 
+NEEDS_LESION = ("accept", "reject", "merge", "split")
+"""Kinds of edit that are about a lesion that is there."""
+
 READER_CONFIDENCE = 1.0
 """Confidence of an object drawn or accepted by a person: it is a reader's call by definition."""
 
@@ -116,9 +119,7 @@ def _apply(objects: Objects, edit: Edit) -> Objects:
         return objects
     labels = objects.lesions.volume.array.copy()
     known = {o.label: o for o in objects.objects}
-    for label in (edit.label, *edit.others):
-        if label and label not in known:
-            raise UsageError(f"an edit of lesion {label}", f"one of {sorted(known)}")
+    _check_lesions(edit, known)
     mask = runs_to_mask(edit.runs, objects.exam.image.shape)
     if edit.kind is EditKind.ACCEPT:
         known[edit.label] = replace(known[edit.label], verdict=Verdict.ACCEPTED, confidence=READER_CONFIDENCE)
@@ -134,6 +135,19 @@ def _apply(objects: Objects, edit: Edit) -> Objects:
     else:
         _add(labels, known, mask, edit)
     return _with(objects, labels, known)
+
+
+def _check_lesions(edit: Edit, known: dict[int, LesionObject]) -> None:
+    """Refuse an edit of a lesion that is not there, and a merge of a lesion with itself.
+
+    Raises:
+        UsageError: see above.
+    """
+    named = [label for label in (edit.label, *edit.others) if label or edit.kind in NEEDS_LESION]
+    if unknown := [label for label in named if label not in known]:
+        raise UsageError(f"an edit of lesion {unknown[0]}", f"one of {sorted(known)}")
+    if len(set(named)) < len(named):
+        raise UsageError("a lesion merged with itself", "two or more lesions, each named once")
 
 
 def _remove(labels: npt.NDArray[Any], known: dict[int, LesionObject], mask: npt.NDArray[np.bool_], label: int) -> None:

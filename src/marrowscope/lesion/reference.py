@@ -8,13 +8,11 @@ from scipy import ndimage
 from marrowscope.anatomy.types import Anatomy, Exam
 from marrowscope.labelmap import BoolArray, LabelMap, box_around
 from marrowscope.lesion.settings import setting
-from marrowscope.lesion.types import Reference
-from marrowscope.robust import half_sample_mode, otsu
+from marrowscope.lesion.types import Objects, Reference
+from marrowscope.measurement import QcCheck, Severity
+from marrowscope.robust import half_sample_mode, lower_spread, otsu
 from marrowscope.study import Role
 from marrowscope.volume import AnyArray
-
-MAD_TO_SD = 1.4826
-"""Median absolute deviation to standard deviation of a normal distribution."""
 
 REFERENCE_HALF_WIDTH_SD = 1.5
 """Reference voxels lie this close to the mode of marrow brightness."""
@@ -37,7 +35,7 @@ def find_reference(exam: Exam, anatomy: Anatomy, interior: BoolArray | None = No
     if values.size < setting("reference", "minimum_voxels"):
         return None
     mode = half_sample_mode(values)
-    spread = _lower_spread(values, mode)
+    spread = lower_spread(values, mode)
     mask = interior & (np.abs(exam.image.array - mode) <= REFERENCE_HALF_WIDTH_SD * spread)
     chosen = exam.image.array[mask]
     muscle = muscle_brightness(exam, anatomy)
@@ -46,16 +44,29 @@ def find_reference(exam: Exam, anatomy: Anatomy, interior: BoolArray | None = No
     return Reference(float(np.median(chosen)), spread, muscle, trusted, reason, label)
 
 
-def spread(values: AnyArray) -> float:
-    """Standard deviation of the middle of a sample, from its median absolute deviation."""
-    return MAD_TO_SD * float(np.median(np.abs(values - np.median(values))))
+def reference_check(reference: Reference) -> QcCheck:
+    """What a reader is told of the reference: whether to trust it, and why."""
+    return QcCheck("reference_marrow", Severity.OK if reference.trusted else Severity.WARNING, reference.reason)
 
 
-def _lower_spread(values: AnyArray, mode: float) -> float:
-    """Standard deviation of normal marrow from the side of the mode that edema does not touch."""
-    below = mode - values[values <= mode]
-    spread = MAD_TO_SD * float(np.median(below)) if below.size else 0.0
-    return max(spread, 1e-3 * abs(mode), 1e-6)
+def without_reference(exam: Exam, anatomy: Anatomy, method: str) -> Objects:
+    """No objects and a REFUSE check: there is too little marrow to judge lesions against."""
+    empty = LabelMap.empty(exam.image)
+    why = "too little usable marrow for a reference"
+    return Objects(
+        exam=exam,
+        anatomy=anatomy,
+        reference=None,
+        evidence=exam.image,
+        cutoff=np.inf,
+        cutoff_low=np.inf,
+        cutoff_high=np.inf,
+        lesions=empty,
+        objects=(),
+        kept_out=empty,
+        method=method,
+        qc=(QcCheck("reference_marrow", Severity.REFUSE, why, "lesions are not assessable"),),
+    )
 
 
 def interior_marrow(exam: Exam, anatomy: Anatomy) -> BoolArray:

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from marrowscope.inference.slices import linear_along
 from marrowscope.labelmap import BoolArray
-from marrowscope.robust import half_sample_mode
+from marrowscope.robust import half_sample_mode, lower_spread
 
 Float32 = npt.NDArray[np.float32]
 
@@ -37,6 +37,15 @@ SHADING_MM = 25.0
 SHADING_RANGE = (0.5, 1.5)
 """Marrow outside this range of the reference says nothing about shading: cortex, or edema."""
 
+OBJECT_RATIOS, FLAT_OBJECT_RATIO = (1.25, 1.6), 1.35
+"""Brightness over reference (and over the flattened field) whose connected objects give the size columns."""
+
+FLAT_FIELDS = ((0.0, 19.0), (0.6, 10.0))
+"""The two smooth fields of marrow: least brightness that counts as quiet, and sigma in mm."""
+
+LEAST_FIELD, LEAST_T1, LEAST_WEIGHT = 0.2, 0.1, 0.05
+"""Least field, T1 over reference, and weight of neighbours that something is divided by. As in training."""
+
 ENOUGH_VOXELS = 200
 """Fewer deep voxels than this make no mode; then all marrow is used."""
 
@@ -48,9 +57,6 @@ FAR_MM = 60.0
 
 AT_ONCE = 2
 """Groups of columns worked out at a time: the two cores of a small machine."""
-
-MAD_TO_SD = 1.4826
-"""Median absolute deviation to standard deviation of a normal distribution."""
 
 # fmt: off
 COLUMNS = (
@@ -86,8 +92,7 @@ def reference_of(image: Float32, region: BoolArray) -> tuple[float, float]:
     deep = ndimage.minimum_filter(region, (2 * half + 1, 2 * half + 1, 1))
     values = image[deep] if deep.sum() > ENOUGH_VOXELS else image[region]
     mode = half_sample_mode(values)
-    below = mode - values[values <= mode]
-    return mode, max(MAD_TO_SD * float(np.median(below)), 1e-3 * abs(mode), 1e-6)
+    return mode, lower_spread(values, mode)
 
 
 def features(marrow: Marrow) -> tuple[Float32, npt.NDArray[np.intp]]:
@@ -134,7 +139,7 @@ def unshaded(image: Float32, region: BoolArray, slice_mm: float) -> Float32:
     across = SHADING_MM / slice_mm
     over, under = _blur(_pooled(s1 * quiet), sigma, across), _blur(_pooled(quiet), sigma, across)
     field = _unpooled(np.asarray((over + 0.01) / (under + 0.01), dtype=np.float32), image.shape)
-    return np.asarray(image / (mode * np.maximum(field, 0.2)), dtype=np.float32)
+    return np.asarray(image / (mode * np.maximum(field, LEAST_FIELD)), dtype=np.float32)
 
 
 def _brightness(m: Marrow, s1: Float32, s2: Float32, s4: Float32, at: BoolArray) -> list[Float32]:
@@ -167,7 +172,8 @@ def _context(
     volumes = [flat[0], flat[1], np.minimum(before, after), np.maximum(before, after), _blur(m.stir, 3, 1)]
     out = [v[at] for v in volumes]
     out += [(s1[at] - 1) / noise, rank]
-    out += [_object_size(m.region & mask)[at] for mask in (s1 > 1.25, s1 > 1.6, flat[0] > 1.35)]
+    bright = (*(s1 > ratio for ratio in OBJECT_RATIOS), flat[0] > FLAT_OBJECT_RATIO)
+    out += [_object_size(m.region & mask)[at] for mask in bright]
     out += [np.hypot(ndimage.sobel(s1, 0), ndimage.sobel(s1, 1))[at]]
     out += [np.sqrt(np.maximum(_blur(m.stir**2, 2) - s2**2, 0))[at]]
     return out
@@ -196,7 +202,7 @@ def _fat(m: Marrow, s1: Float32, at: BoolArray) -> list[Float32]:
     t = np.asarray(m.t1 / max(mode, 1e-6), dtype=np.float32)
     t1, around = _blur(t, 1), _masked_mean(t, m.region, 10 / PIXEL_MM)
     volumes = [t1, _blur(t, 2), _blur(t, 4), ndimage.minimum_filter(t1, (7, 7, 1)), t1 - around]
-    volumes += [s1 / np.maximum(t1, 0.1), np.hypot(ndimage.sobel(t1, 0), ndimage.sobel(t1, 1))]
+    volumes += [s1 / np.maximum(t1, LEAST_T1), np.hypot(ndimage.sobel(t1, 0), ndimage.sobel(t1, 1))]
     return [np.asarray(v[at], dtype=np.float32) for v in volumes]
 
 
@@ -239,17 +245,17 @@ def _masked_mean(a: Float32, mask: BoolArray, sigma: float) -> Float32:
 def _masked_mean_small(a: Float32, mask: BoolArray) -> Float32:
     weight = mask.astype(np.float32)
     under = _blur(weight, 2)
-    return np.where(under > 0.05, _blur(a * weight, 2) / np.maximum(under, 1e-3), 0).astype(np.float32)
+    return np.where(under > LEAST_WEIGHT, _blur(a * weight, 2) / np.maximum(under, 1e-3), 0).astype(np.float32)
 
 
 def _flattened(s1: Float32, region: BoolArray) -> tuple[Float32, Float32]:
-    """Brightness over the marrow's own smooth field at 19 mm and 10 mm, bright marrow left out of the field."""
+    """Brightness over the marrow's own smooth fields (:data:`FLAT_FIELDS`), bright marrow left out of them."""
     out = []
-    for low, sigma_mm in ((0.0, 19.0), (0.6, 10.0)):
+    for low, sigma_mm in FLAT_FIELDS:
         quiet = (region & (s1 < BRIGHT_RATIO) & (s1 > low)).astype(np.float32)
         sigma = sigma_mm / PIXEL_MM / POOL
         field = (_blur(_pooled(s1 * quiet), sigma) + 0.02) / (_blur(_pooled(quiet), sigma) + 0.02)
-        out.append(np.asarray(s1 / np.maximum(_unpooled(field, s1.shape), 0.2), dtype=np.float32))
+        out.append(np.asarray(s1 / np.maximum(_unpooled(field, s1.shape), LEAST_FIELD), dtype=np.float32))
     return out[0], out[1]
 
 

@@ -20,11 +20,10 @@ from marrowscope.labelmap import BoolArray, LabelMap
 from marrowscope.lesion.crop import crops
 from marrowscope.lesion.detect import detect as threshold
 from marrowscope.lesion.objects import CONNECTIVITY
-from marrowscope.lesion.reference import find_reference
+from marrowscope.lesion.reference import find_reference, reference_check, without_reference
 from marrowscope.lesion.settings import setting
 from marrowscope.lesion.si_features import FAR_MM, PIXEL_MM, Marrow, features
 from marrowscope.lesion.types import LesionKind, LesionObject, Objects
-from marrowscope.measurement import QcCheck, Severity
 from marrowscope.study import Role
 from marrowscope.volume import Volume
 
@@ -54,7 +53,7 @@ def detect(exam: Exam, anatomy: Anatomy, fold: int | None = None) -> Objects:
         return threshold(exam, anatomy)  # a mask given without bone names: the trees need to know the bone
     reference = find_reference(exam, anatomy)
     if reference is None:
-        return _nothing(exam, anatomy)
+        return without_reference(exam, anatomy, MODEL)
     card = load_card(MODEL)
     dim = dimmer_than_muscle(exam.image, reference.muscle, card.settings["least_over_muscle"])
     probability = np.where(exam.unusable | dim, 0, probabilities(exam, anatomy, fold)).astype(np.float32)
@@ -62,20 +61,19 @@ def detect(exam: Exam, anatomy: Anatomy, fold: int | None = None) -> Objects:
     spill = spilled(exam.image, probability >= cutoff, anatomy.bones.mask())
     lesions, objects = _objects(exam.image, np.where(spill, np.float32(0), probability), cutoff, card)
     low, high = card.settings["interval_factors"]
-    check = QcCheck("reference_marrow", Severity.OK if reference.trusted else Severity.WARNING, reference.reason)
     return Objects(
-        exam,
-        anatomy,
-        reference,
-        exam.image.with_array(probability),
-        cutoff,
-        cutoff * low,
-        min(cutoff * high, card.settings["cutoff_highest"]),
-        lesions,
-        objects,
-        LabelMap.from_masks(exam.image, {"rim": spill}),
-        card.id,
-        (check,),
+        exam=exam,
+        anatomy=anatomy,
+        reference=reference,
+        evidence=exam.image.with_array(probability),
+        cutoff=cutoff,
+        cutoff_low=cutoff * low,
+        cutoff_high=min(cutoff * high, card.settings["cutoff_highest"]),
+        lesions=lesions,
+        objects=objects,
+        kept_out=LabelMap.from_masks(exam.image, {"rim": spill}),
+        method=card.id,
+        qc=(reference_check(reference),),
     )
 
 
@@ -196,10 +194,3 @@ def _object(label: int, mean: float, volume_mm3: float, card: ModelCard) -> Lesi
     sure = 1 / (1 + np.exp(-(a + b * mean + c * np.log10(volume_mm3))))
     reasons = (f"mean voxel probability {mean:.2f}", f"{volume_mm3 / 1000:.2f} cm3")
     return LesionObject(label, LesionKind.EDEMA, float(sure), reasons)
-
-
-def _nothing(exam: Exam, anatomy: Anatomy) -> Objects:
-    empty = LabelMap.empty(exam.image)
-    why = "too little usable marrow for a reference"
-    check = QcCheck("reference_marrow", Severity.REFUSE, why, "lesions are not assessable")
-    return Objects(exam, anatomy, None, exam.image, np.inf, np.inf, np.inf, empty, (), empty, MODEL, (check,))

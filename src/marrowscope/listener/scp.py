@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from pynetdicom.transport import ThreadedAssociationServer
 
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
+"""C-STORE status codes (PS3.4 table B.2-1)."""
+
 LARGEST_INSTANCE_BYTES = 2 * 1024**3
+"""Above any MR instance, enhanced ones included."""
 
 log = logging.getLogger("marrowscope.listener")
 

@@ -17,6 +17,7 @@ from marrowscope.errors import LimitExceededError
 from marrowscope.exchange.uids import derived_uid
 
 NAME_LENGTH = 20
+"""Digits of a UID's hash that name a folder: no two studies of a hospital share them."""
 
 SETTLED_SECONDS = 1.0
 """A folder's time of change is trusted from this age on: file systems keep it in steps of some milliseconds."""

@@ -117,11 +117,13 @@ def find(words: str) -> tuple[str, ...]:
     """Keys of the topics that match free words, best first.
 
     Raises:
-        UsageError: nothing is near.
+        UsageError: nothing is near, or a key that does not exist.
     """
     if words in topics():
         return (words,)
-    if found := rank(words, {key: topic.words for key, topic in topics().items()}, OTHERS + 1, VERY_CLOSE):
+    named = words.partition(":")[0] in KINDS and ":" in words and " " not in words  # a key, not free words
+    near = {key: topic.words for key, topic in topics().items()}
+    if not named and (found := rank(words, near, OTHERS + 1, VERY_CLOSE)):
         return tuple(found)
     raise UsageError(
         f"nothing is known about {words!r}",

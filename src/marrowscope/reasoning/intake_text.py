@@ -17,7 +17,7 @@ MAX_DEPTH = 16
 """Deepest nesting read; the schema needs four, a FHIR QuestionnaireResponse eleven."""
 
 NO_INTAKE = (
-    "marrowscope intake read REPORT.txt -o case.yaml drafts one from a written report;"
+    "marrowscope intake read REPORT.txt -o case.yaml drafts one from a report in free text;"
     " marrowscope intake new --site knee -o case.yaml writes an empty one"
 )
 """What to do with a file that is no intake, such as a report: free text is read by a command of its own."""
@@ -69,13 +69,28 @@ def parse_text(text: str, name: str = "intake") -> Lined:
 def _build(text: str, name: str) -> Lined:
     loader = _Words(text)
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise IntakeError(f"{name} uses YAML anchors (* and &)", "plain entries")
+        _check_events(text, name)
         node = loader.get_single_node()
         lines: dict[Path, int] = {}
         return Lined(_walk(loader, node, (), lines, name), lines, name) if node else Lined({}, {}, name)
     finally:
         loader.dispose()
+
+
+def _check_events(text: str, name: str) -> None:
+    """Refuse anchors, and nesting that would exhaust the recursion of everything after this.
+
+    Raises:
+        IntakeError: see above.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise IntakeError(f"{name} uses YAML anchors (* and &)", "plain entries")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH + 1:
+            line = f" line {event.start_mark.line + 1}" if event.start_mark else ""
+            raise IntakeError(f"{name}{line}: nested too deep", f"at most {MAX_DEPTH} levels")
 
 
 def _walk(loader: _Words, node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:

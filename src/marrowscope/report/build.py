@@ -30,7 +30,6 @@ from marrowscope.sites import load_site, site_names
 
 SEVERITY_ORDER = (Severity.REFUSE, Severity.WARNING, Severity.NOTE, Severity.OK)
 SEX_WORDS = {"F": "female", "M": "male", "O": "sex stated as other", "female": "female", "male": "male"}
-CALM_OUTCOMES = (Outcome.NO_IMAGES,)
 
 
 def report_view(a: Assessment) -> ReportView:

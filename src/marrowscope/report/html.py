@@ -66,11 +66,6 @@ def inline_pictures(figures: Mapping[str, Figure]) -> dict[str, Picture]:
     }
 
 
-def linked_pictures(figures: Mapping[str, Figure], prefix: str) -> dict[str, Picture]:
-    """Figures as links below ``prefix``, e.g. ``figures/``."""
-    return {name: Picture(f"{prefix}{name}.png", f.width, f.height, f.caption) for name, f in figures.items()}
-
-
 def render_index(view: ReportView, figures: Mapping[str, Figure], files: Sequence[tuple[str, str]] = ()) -> str:
     """The whole page.
 

@@ -73,7 +73,7 @@ def window_of(array: AnyArray) -> tuple[float, float]:
 
 
 def grey(plane: AnyArray, window: tuple[float, float]) -> RgbArray:
-    """A 2-D slice as 8-bit grey within ``window``."""
+    """A slice (rows, columns) as 8-bit grey of the same shape; ``window``: brightness shown black and white."""
     low, high = window
     scaled = (np.nan_to_num(plane.astype(np.float64), nan=low) - low) / (high - low)
     return np.asarray(np.clip(scaled * 255, 0, 255).round(), dtype=np.uint8)

@@ -54,7 +54,7 @@ class JointSlice:
 
     @cached_property
     def own_edema(self) -> BoolArray:
-        """Edema inside this side's quadrants."""
+        """Edema inside this side's quadrants, bool, shape of the slice."""
         return np.asarray(self.edema & np.any(list(self.quadrants.values()), axis=0))
 
     def brightest(self) -> float | None:

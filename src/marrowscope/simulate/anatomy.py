@@ -264,7 +264,7 @@ def build(
 
 
 def texture(labels: LabelArray, grid: Volume, table: TissueTable, rng: Generator) -> Float32Array:
-    """Factor on all signal: trabeculae, muscle bundles, fat lobules; mean about 1."""
+    """Factor on all signal, shape of the grid: trabeculae, muscle bundles, fat lobules; mean about 1."""
     rows = knee_data()["textures"]
     field = np.ones(grid.shape, np.float32)
     for grain in sorted({tuple(row["grain_mm"]) for row in rows.values()}):

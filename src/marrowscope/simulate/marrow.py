@@ -116,7 +116,7 @@ def red_marrow(anatomy: Anatomy, name: str, amount: float, noise: Float32Array) 
 
 
 def vessel(anatomy: Anatomy, name: str, rng: Generator) -> Float32Array:
-    """A thin nutrient vessel from the cortex into the metaphysis."""
+    """A thin nutrient vessel from the cortex into the metaphysis: its share (0-1) of each voxel of the bone's box."""
     from marrowscope.simulate.shapes import Points, Tube
 
     sign = 1.0 if name == "femur" else -1.0
@@ -129,7 +129,7 @@ def vessel(anatomy: Anatomy, name: str, rng: Generator) -> Float32Array:
 
 
 def cyst(anatomy: Anatomy, name: str, rng: Generator) -> Float32Array:
-    """A sharply bounded subchondral cyst."""
+    """A sharply bounded subchondral cyst: its share (0-1) of each voxel of the bone's box."""
     from marrowscope.simulate.shapes import Ellipsoid, Points
 
     radius = rng.uniform(2.0, 4.0)

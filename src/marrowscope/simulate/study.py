@@ -341,6 +341,6 @@ def _imperfections(protocol: SeriesProtocol, options: KneeOptions, implants: tup
 
 
 def stored(image: Float32Array) -> npt.NDArray[np.uint16]:
-    """Magnitudes as the 12-bit integers a scanner stores."""
+    """Magnitudes as the 12-bit integers a scanner stores, same shape."""
     scale = BRIGHT_LEVEL / max(float(np.percentile(image, BRIGHT_SHARE)), 1e-9)
     return np.clip(np.round(image * np.float32(scale)), 0, LARGEST_VALUE).astype(np.uint16)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from marrowscope.errors import StudyError, UsageError
+from marrowscope.study.dicom_file import file_bytes, is_dicom, quiet_pydicom, read_header
 from marrowscope.study.guard import InputFile, RefusedInputError, find_inputs
-from marrowscope.study.header import PARSE_ERRORS, Header, file_bytes, is_dicom, quiet_pydicom, read_header
+from marrowscope.study.header import PARSE_ERRORS, Header
 from marrowscope.study.scrub import Deidentification, Report, deidentified
 from marrowscope.study.scrub_pixels import clean_pixels
 

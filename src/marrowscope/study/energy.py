@@ -19,6 +19,7 @@ MAX_APART_S: Final = 60.0
 """Dual source and fast switching are simultaneous, two rotations seconds apart; a contrast phase comes later."""
 
 SAME_GRID_MM: Final = 0.2
+"""Affines of one acquisition's two energies differ by rounding only: less than any CT pixel."""
 
 
 @dataclass(frozen=True, eq=False)

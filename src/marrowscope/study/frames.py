@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from marrowscope.study import limits
+from marrowscope.study.dicom_file import DicomFile
 from marrowscope.study.guard import RefusedInputError
-from marrowscope.study.header import DicomFile, Header
+from marrowscope.study.header import Header
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

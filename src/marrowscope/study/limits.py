@@ -52,6 +52,9 @@ MAX_FRAMES: Final = 20_000
 MAX_VOLUME_BYTES: Final = 160 * MIB
 """One decoded volume in its stored type; 512x512x256 at 16 bits is 128 MiB."""
 
+MAX_VOXEL: Final = 1e15
+"""Largest voxel of a NIfTI image; its square and the sum of a volume's squares still fit into 32 bits."""
+
 MIN_STEP_MM: Final = 0.01
 """Distance between voxels; in-vivo MR and CT end at about 0.05 mm."""
 

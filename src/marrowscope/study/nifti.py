@@ -15,14 +15,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from marrowscope.errors import StudyError, UsageError
+from marrowscope.errors import GeometryError, UsageError
 from marrowscope.study import limits
 from marrowscope.study.facts import side_of, site_of
 from marrowscope.study.guard import InputFile, RefusedInputError
 from marrowscope.study.header import Header
 from marrowscope.study.roles import Decision, decide
 from marrowscope.study.sidecar import Sidecar, read_sidecar, sidecar_of
-from marrowscope.study.stack import plausible
+from marrowscope.study.stack import MIN_SLICES, plausible
 from marrowscope.study.types import (
     FatSuppression,
     NiftiSource,
@@ -42,6 +42,7 @@ _SUFFIXES: Final = (".nii", ".nii.gz")
 _SAME_PLACE_MM: Final = 0.5
 """How far sform and qform may differ: a qform is a rounded quaternion."""
 
+_GZIP_MAGIC: Final = b"\x1f\x8b"
 _HEADER_BYTES: Final = 348
 _MAGIC_AT: Final = 344
 _CLASS_OF_ROLE: Final = {
@@ -86,7 +87,7 @@ def read_nifti_study(files: Mapping[str, Path], *, guess: bool = False, refusals
             hashes.append(_sha256(path))
         except RefusedInputError as error:
             if not guess:
-                raise
+                raise _named(error, key, path) from error
             refused.append(error.refusal(key))
     from marrowscope.study.qc import judge
 
@@ -97,6 +98,12 @@ def read_nifti_study(files: Mapping[str, Path], *, guess: bool = False, refusals
     return Study("nifti", judged, tuple(refused), site=site, side=side, file_hashes=ordered, input_hash=combined)
 
 
+def _named(error: RefusedInputError, key: str, path: Path) -> RefusedInputError:
+    """The same error, saying which file it is about."""
+    found = f"--series {key}={path.name}: {error.found}"
+    return RefusedInputError(error.reason_code, found, error.expected, error.do)
+
+
 def _read_series(key: str, path: Path, number: int, guess: bool, sidecar: Sidecar | None) -> Series:
     name = Path(key).name if guess else path.name
     decision = _from_name(name) if guess else _from_flag(key, name)
@@ -104,6 +111,9 @@ def _read_series(key: str, path: Path, number: int, guess: bool, sidecar: Sideca
     if sidecar is not None:
         sequence, decision = sidecar.sequence, _with_sidecar(decision, sidecar, guess)
     volume, source = read_nifti(path)
+    slices = volume.shape[volume.slice_axis]
+    if slices < MIN_SLICES:
+        raise RefusedInputError("too_few_slices", f"{slices} slice(s)", f"at least {MIN_SLICES} parallel slices")
     placed = _placed(source, volume)
     return Series(
         uid=name if guess else f"{key}:{name}",
@@ -201,7 +211,7 @@ def read_nifti(path: Path) -> tuple[Volume, NiftiSource]:
     """One NIfTI file as a volume in its own axis order, bounded.
 
     Raises:
-        RefusedInputError: not NIfTI, not 3-D, too large, damaged, or without a usable affine.
+        RefusedInputError: not NIfTI, not 3-D, too large, damaged, or without a usable affine (a sheared one included).
     """
     import nibabel
     from nibabel.filebasedimages import ImageFileError
@@ -219,7 +229,11 @@ def read_nifti(path: Path) -> tuple[Volume, NiftiSource]:
     affine = np.asarray(image.affine, dtype=np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         raise RefusedInputError("bad_affine", "an affine that cannot be inverted", "sform or qform in mm")
-    volume = Volume(array, plausible(ras_to_lps(affine)), _slice_axis(image.header, affine))
+    lps = plausible(ras_to_lps(affine))
+    try:
+        volume = Volume(array, lps, _slice_axis(image.header, affine))
+    except GeometryError as error:
+        raise RefusedInputError("sheared", error.found, error.expected, error.do) from error
     return volume, NiftiSource(path, affine, image.header.copy())
 
 
@@ -261,8 +275,14 @@ def _check_declared(path: Path) -> None:
         opener = gzip.open if path.name.lower().endswith(".gz") else open
         with opener(path, "rb") as stream:
             head = stream.read(_HEADER_BYTES)
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        found = f"no file that can be read at {path.name} ({error.strerror})"
+        raise RefusedInputError("unreadable", found, "a NIfTI file", "check the path") from error
     except (OSError, EOFError, zlib.error) as error:
-        raise RefusedInputError("unreadable", f"a file that cannot be read ({type(error).__name__})") from error
+        found = f"a file that cannot be read as its name says ({type(error).__name__})"
+        raise RefusedInputError("unreadable", found, "a whole .nii or .nii.gz", "copy it again") from error
+    if head[:2] == _GZIP_MAGIC:
+        raise RefusedInputError("not_nifti", "a compressed file that is not named .gz", "NAME.nii.gz", "rename it")
     if head[_MAGIC_AT : _MAGIC_AT + 3] not in (b"n+1", b"ni1") and head[4:7] != b"n+2":
         raise RefusedInputError("not_nifti", "a file without NIfTI's magic", "NIfTI-1 or NIfTI-2")
 
@@ -285,9 +305,16 @@ def _voxels(image: Any, file_bytes: int) -> AnyArray:
             "inflates_too_much", f"a file of {file_bytes} bytes that inflates to {size}", "an image"
         )
     raw = np.asanyarray(image.dataobj if scaled else image.dataobj.get_unscaled()).reshape(shape)
-    array = raw.astype(np.float32) if scaled or kind.itemsize > 4 else np.asarray(raw)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    with np.errstate(over="ignore"):  # what is too large for 32 bits is refused below
+        array = raw.astype(np.float32) if scaled or kind.itemsize > 4 else np.asarray(raw)
+    if array.dtype.kind != "f":
+        return array
+    if not np.isfinite(raw).all():
         raise RefusedInputError("not_finite", "voxels that are not numbers (NaN or infinite)", "finite values")
+    if float(np.abs(array).max()) > limits.MAX_VOXEL:
+        raise RefusedInputError(
+            "values_too_large", f"voxels of {float(np.abs(raw).max()):.2g}", f"{limits.MAX_VOXEL:g} at most"
+        )
     return array
 
 
@@ -308,13 +335,3 @@ def _sha256(path: Path) -> str:
         while chunk := stream.read(limits.MIB):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def require_files(study: Study) -> None:
-    """Refuse a NIfTI study without any image.
-
-    Raises:
-        StudyError: nothing was read.
-    """
-    if not study.series:
-        raise StudyError("no readable NIfTI image", "NIfTI files named by role", "--series fluid=FILE --series t1=FILE")

@@ -7,9 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from marrowscope.study.dicom_file import DicomFile
 from marrowscope.study.frames import frame_at
 from marrowscope.study.guard import RefusedInputError
-from marrowscope.study.header import DicomFile, Header
+from marrowscope.study.header import Header
 from marrowscope.study.pixels import PixelReader, check_ratio, check_size
 from marrowscope.study.redact import names_in, redact
 from marrowscope.study.types import Radiograph, SourceFrame

@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from marrowscope.study import limits
+from marrowscope.study.dicom_file import HeaderBudget, is_dicom, quiet_pydicom, read_header
 from marrowscope.study.facts import parse_date, patient_of, side_of, site_of
 from marrowscope.study.frames import Frame, frame_header, frames_of, is_radiograph
 from marrowscope.study.guard import InputFile, RefusedInputError, find_inputs
-from marrowscope.study.header import Header, HeaderBudget, is_dicom, quiet_pydicom, read_header
+from marrowscope.study.header import Header
 from marrowscope.study.pixels import PixelReader, check_size, read_stack, volume_bytes
 from marrowscope.study.plan import Planned, plan_series, series_name, settle_contrast, settle_energy
 from marrowscope.study.qc import judge

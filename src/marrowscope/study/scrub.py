@@ -30,6 +30,8 @@ _BASIC_PROFILE: Final = ("113100", "Basic Application Confidentiality Profile")
 _METHOD: Final = "marrowscope: PS3.15 Basic Profile, keep list"
 _IMPLEMENTATION_UID: Final = "2.25.317009284618247206433870921384650517"
 _MAX_SHIFT_DAYS: Final = 3650
+"""Dates move back by a day to ten years."""
+
 _DATE_VRS: Final = frozenset(("DA", "DT"))
 _TEXT_VRS: Final = frozenset(("AE", "AS", "CS", "DS", "IS", "LO", "SH", "TM", "UC"))
 _BINARY_VRS: Final = frozenset(("AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"))

@@ -13,9 +13,10 @@ import numpy as np
 
 from marrowscope.errors import StudyError
 from marrowscope.study import limits
+from marrowscope.study.dicom_file import DicomFile, file_bytes, is_dicom, quiet_pydicom, read_header, unwrap
 from marrowscope.study.frames import Frame, frame_at, macros
 from marrowscope.study.guard import InputFile, RefusedInputError
-from marrowscope.study.header import DicomFile, Header, file_bytes, is_dicom, quiet_pydicom, read_header, unwrap
+from marrowscope.study.header import Header
 from marrowscope.study.pixels import PixelReader, check_size
 from marrowscope.volume import AnyArray
 

@@ -33,6 +33,12 @@ OVERLAP_SHARE = 0.2
 SMALLEST_CM3 = 0.02
 """Objects below this (17 voxels) are not counted as lesions, ours or readers'."""
 
+BODY_SHARE = 0.1
+"""The body on T1 lies above this share of the 99th percentile; Otsu's cut inside it parts muscle from fat."""
+
+JOINT_DARK_SHARE = 0.5
+"""Joint space on T1 is darker than this share of reference marrow."""
+
 
 @dataclass(frozen=True)
 class SiResult:
@@ -157,7 +163,7 @@ def _region(case: Case, objects: Objects) -> tuple[float | None, float | None]:
     if t1 is None:
         return dice(truth, ours), None
     values = t1.volume.array
-    dark = values < otsu(values[values > 0.1 * np.percentile(values, 99)])
+    dark = values < otsu(values[values > BODY_SHARE * np.percentile(values, 99)])
     return dice(truth, ours), 100 * float((ours & ~truth & dark).sum() / max(1, ours.sum()))
 
 
@@ -167,7 +173,7 @@ def _in_joint_space(objects: Objects, ours: BoolArray) -> float | None:
     if t1 is None or objects.reference is None or not ours.any():
         return None
     joint = np.any([objects.anatomy.extras[f"{s}_joint"].array > 0 for s in ("left", "right")], axis=0)
-    dark = t1.volume.array < 0.5 * np.median(t1.volume.array[objects.reference.mask.mask()])
+    dark = t1.volume.array < JOINT_DARK_SHARE * np.median(t1.volume.array[objects.reference.mask.mask()])
     return 100 * float((ours & joint & dark).sum() / ours.sum())
 
 

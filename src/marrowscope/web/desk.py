@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import Request
 
-from marrowscope.errors import MarrowscopeError, UsageError
+from marrowscope.errors import UsageError
 from marrowscope.jobs import Job, JobQueue, JobState, Runner
 from marrowscope.jobs.runner import Lane
 from marrowscope.web.db import Database
@@ -160,10 +160,3 @@ def named_reader(request: Request) -> str:
             "no reader's name", "your name, which is kept with what you do", "type it at the top of the page"
         )
     return reader
-
-
-def refused_of(error: MarrowscopeError) -> Refused:
-    """A deliberate error as an answer."""
-    from marrowscope.web.problems import status_of
-
-    return Refused(status_of(error), error.found, error.expected, error.do, error.code)

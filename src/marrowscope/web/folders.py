@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,12 +110,3 @@ def safe_name(name: str, number: int) -> str:
     suffix = next((s for s in SUFFIXES if base.endswith(s)), "")
     words = dict.fromkeys(SEQUENCE_WORDS.findall(base.removesuffix(suffix)))
     return "_".join([f"{number:05d}", *words]) + suffix
-
-
-def fsync_folder(path: Path) -> None:
-    """Make a rename inside ``path`` survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

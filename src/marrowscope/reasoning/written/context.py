@@ -42,8 +42,10 @@ class Reach:
         """Whether the trigger speaks of the finding; one made of the finding's own words does not."""
         if self.trigger <= hit.words:
             return False
-        near = hit.last if self.forward else hit.first
-        return self.first <= near < self.end or (self.first <= near < min(self.trigger) and bool(self.trigger & hit.words))
+        if self.forward:
+            return self.first <= hit.last < self.end or self.first <= hit.first < self.end
+        ahead = self.first <= hit.first
+        return ahead and (hit.first < self.end or (hit.first < min(self.trigger) and bool(self.trigger & hit.words)))
 
 
 @cache
@@ -68,19 +70,13 @@ def _starts() -> frozenset[str]:
 
 def _longest(hits: list[tuple[str, Hit]]) -> list[tuple[str, Hit]]:
     """Triggers that no longer one, of either direction, contains."""
-    return [
-        (direction, hit) for direction, hit in hits if not any(hit.words < other.words for _, other in hits)
-    ]
+    return [(direction, hit) for direction, hit in hits if not any(hit.words < other.words for _, other in hits)]
 
 
 def reaches(row: Row) -> list[Reach]:
     """Every trigger of a sentence with its reach."""
     found = [(way, hit) for way in ("before", "after") for hit in _triggers(way).find(row)]
-    kept = [
-        (way, hit)
-        for way, hit in _longest(found)
-        if hit.name != "none" and _asks(row, way, hit)
-    ]
+    kept = [(way, hit) for way, hit in _longest(found) if hit.name != "none" and _asks(row, way, hit)]
     stops, doubt_stops = _hard_ends(row), {hit.first for hit in _doubt_ends().find(row)}
     starts = sorted(hit.first for way, hit in kept if way == "before")
     out = []
@@ -89,7 +85,8 @@ def reaches(row: Row) -> list[Reach]:
             out.append(Reach(Said.KIN, hit.last + 1, _close(row, hit.last), hit.words, True))
         elif way == "before":
             own = sorted({*stops, *doubt_stops}) if hit.name == Said.DOUBT else stops
-            limit = min([stop for stop in own if stop > hit.last], default=len(row.tokens))
+            opened = hit.last + 1 if row.tokens[min(hit.last + 1, len(row.tokens) - 1)].text == ":" else hit.last
+            limit = min([stop for stop in own if stop > opened], default=len(row.tokens))
             limit = min([limit, *(other for other in starts if other > hit.last and not _adds(row, hit, other))])
             out.append(Reach(Said(hit.name), hit.last + 1, _soft_end(row, hit.last + 1, limit), hit.words, True))
         else:
@@ -105,8 +102,11 @@ def _close(row: Row, after: int) -> int:
 
 
 def _asks(row: Row, way: str, hit: Hit) -> bool:
-    """A question mark asks of what follows it, at the end of a statement of what stands before; other words always."""
-    if row.tokens[hit.first].text != "?":
+    """A question mark asks of what follows it, or at the end of a statement of what stands before; others always."""
+    word = row.tokens[hit.first].text
+    if way == "before" and len(hit.words) == 1 and word in report_data("context")["first_only"]:
+        return hit.first == 0
+    if word != "?":
         return True
     after = row.tokens[hit.last + 1].text if hit.last + 1 < len(row.tokens) else ";"
     return (after in (",", ";", ")")) == (way == "after")

@@ -1,4 +1,4 @@
-"""What was read as a drafted intake: YAML with the quoted words beside every entry, a table for the screen, plain data."""
+"""What was read as a drafted intake: YAML with the words beside every entry, a table for the screen, plain data."""
 
 from __future__ import annotations
 
@@ -73,8 +73,7 @@ def plain_data(read: ReadReport) -> dict[str, Any]:
         "labs": [{"item": item.code, "value": item.value, "quote": item.quote} for item in read.labs],
         "not_coded": [{"code": item.code, "why": REASONS[item.why], "quote": item.quote} for item in read.left],
         "reporter_opinion": [
-            {"names": _names(item.names), "how": _how(item.how), "quote": item.quote}
-            for item in read.views
+            {"names": _names(item.names), "how": _how(item.how), "quote": item.quote} for item in read.views
         ],
         "elsewhere": list(read.elsewhere),
         "not_understood": list(read.unread),
@@ -134,7 +133,10 @@ def _how(said: Said) -> str:
 
 def _names(names: Iterable[str]) -> list[str]:
     """The diagnoses in words, each once: the cause's label where it is one of ours."""
-    shown = (cause.label if (cause := causes().get(name)) else name for name in sorted(names, key=lambda n: n not in causes()))
+    shown = (
+        cause.label if (cause := causes().get(name)) else name
+        for name in sorted(names, key=lambda n: n not in causes())
+    )
     return list({name.lower(): name for name in reversed(list(shown))}.values())[::-1]
 
 
@@ -193,7 +195,9 @@ def _mapping(name: str, entries: dict[str, Any], quotes: dict[str, str], indent:
 def _scalar(value: Any) -> str:
     """A YAML scalar: numbers and plain words as they are, any other text in JSON's quotes (which YAML reads)."""
     text = str(value)
-    return text if not isinstance(value, str) or text.replace("_", "").isalnum() else json.dumps(text, ensure_ascii=False)
+    return (
+        text if not isinstance(value, str) or text.replace("_", "").isalnum() else json.dumps(text, ensure_ascii=False)
+    )
 
 
 def _beside(quotes: dict[str, str], code: str) -> str:
@@ -225,12 +229,10 @@ def table(read: ReadReport) -> str:
     person = [f"{name} {value}" for name, value in _person(read)]
     lines = [*WARNING, "read: " + ", ".join(person)]
     for state, title in ((State.PRESENT, "said to be present"), (State.ABSENT, "said to be absent")):
-        rows = [item for item in read.coded if item.state is state]
-        lines += [title, *(f"  {item.code:{CODES_SHOWN}} {item.quote}" for item in rows)] if rows else []
+        items = [item for item in read.coded if item.state is state]
+        lines += [title, *(f"  {item.code:{CODES_SHOWN}} {item.quote}" for item in items)] if items else []
     if read.labs:
         lines += ["laboratory", *(f"  {f'{item.code} {item.value}':{CODES_SHOWN}} {item.quote}" for item in read.labs)]
     for title, rows in _lists(read):
         lines += [title.lower(), *(f"  {row}" for row in rows)] if rows else []
     return "\n".join(lines)
-
-

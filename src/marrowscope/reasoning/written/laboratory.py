@@ -22,7 +22,7 @@ _BETWEEN = (
 
 @dataclass(frozen=True)
 class Result:
-    """One laboratory statement: the item, the value as the intake takes it, where it stands, and whether it is valid."""
+    """One laboratory statement: the item, the value as the intake takes it, its place, and whether it is valid."""
 
     code: str
     value: str
@@ -91,7 +91,7 @@ def finding_of(code: str, value: str, sex: str, age: float | None) -> Finding | 
     raw: dict[str, Any] = {code: value}
     reader = Reader(Lined({"labs": raw}))
     found = reader.labs(raw, sex, age)
-    return found[0] if found and not reader.mistakes else None
+    return found[0] if found else None
 
 
 def _valid(code: str, value: str, sex: str, age: float | None) -> bool:

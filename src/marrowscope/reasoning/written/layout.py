@@ -1,4 +1,4 @@
-"""The layout of a report: what names a person is dropped first, then sections, then sentences."""
+"""The layout of a report: text, sections, sentences."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 from marrowscope.errors import IntakeError
 from marrowscope.knowledge.report_words import report_data
+from marrowscope.reasoning.written.privacy import any_of
 
-MAX_CHARACTERS = 200_000
-"""Longest report read, in characters: a hundred times a long one."""
+MAX_CHARACTERS = 50_000
+"""Longest report read, in characters: ten times a long one."""
 
 MAX_SENTENCE = 600
 """Characters of one sentence that are read; run-on text is cut there, so that no reach is endless."""
@@ -65,6 +65,14 @@ def report_text(name: str) -> str:
     raise IntakeError("no readable text", "a radiology report in plain text", "export it as .txt (UTF-8)")
 
 
+_WIDE, _EMPTY = re.compile(r"[^\S\n]{9,}"), re.compile(r"\n(?:[^\S\n]*\n){3,}")
+
+
+def without_wide_gaps(text: str) -> str:
+    """The text with long runs of blanks and empty lines shortened: they say nothing, and patterns dwell on them."""
+    return _EMPTY.sub("\n\n\n", _WIDE.sub(" " * 8, text))
+
+
 def check_text(text: str) -> None:
     """Refuse what cannot be a report.
 
@@ -84,43 +92,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 """Characters no text file holds."""
 
 
-def _any(words: list[str]) -> str:
-    return "|".join(re.escape(str(word)).replace(r"\ ", r"\s+") for word in sorted(words, key=len, reverse=True))
-
-
-@cache
-def _private() -> re.Pattern[str]:
-    """A private field: at the start of a line, or after a wide gap or mark within it."""
-    names = _any(report_data("text")["private"])
-    return re.compile(rf"(?im)(?:^|(?<=[|;\t])|(?<=\s\s)|(?<=[.,]\s))[ \t]*(?:{names})\b[ \t]*(?:[:#=]|\bby\b|(?=[A-Z]{{0,3}}-?\d{{3,}}))[ \t]*")
-
-
-_NEXT_FIELD = re.compile(r"(?:\s{2,}|[|;\t]|\.\s+)(?=[A-Z][\w .'/()-]{1,40}:)|\n")
-
-
-def _street() -> re.Pattern[str]:
-    return re.compile(rf"(?i)^\s*\d{{1,5}}[a-z]?,?\s+(?:[\w'.-]+\s+){{1,4}}(?:{_any(report_data('text')['street'])})\b")
-
-
-def without_person(text: str) -> tuple[str, frozenset[str]]:
-    """The report without the fields that name a person, and the words those fields held (to be hidden in quotes)."""
-    kept, hidden, at = [], set[str](), 0
-    for match in _private().finditer(text):
-        if match.start() < at:
-            continue
-        end = _NEXT_FIELD.search(text, match.end())
-        stop = end.start() if end else len(text)
-        kept.append(text[at : match.start()])
-        hidden.update(re.findall(r"[^\W_]{2,}", re.sub(r"\b\d{1,4}\b", " ", text[match.end() : stop])))
-        at = stop
-    kept.append(text[at:])
-    lines = [line for line in "".join(kept).splitlines() if not _street().search(line)]
-    return "\n".join(lines), frozenset(word.lower() for word in hidden)
-
-
 @cache
 def _heading() -> re.Pattern[str]:
-    names = _any([name for names in report_data("text")["sections"].values() for name in names])
+    names = any_of([name for names in report_data("text")["sections"].values() for name in names])
     inline = rf"(?:^|(?<=[.!?;\n])\s+|(?<=\n))[ \t]*(?P<name>{names})[ \t]*(?::|\s-\s|[ \t]*(?=\n|\Z))"
     return re.compile(rf"(?im){inline}")
 
@@ -128,7 +102,7 @@ def _heading() -> re.Pattern[str]:
 @cache
 def _section_of(name: str) -> str:
     wanted = " ".join(name.lower().split())
-    return next(section for section, names in report_data("text")["sections"].items() if wanted in names)
+    return next(str(section) for section, names in report_data("text")["sections"].items() if wanted in names)
 
 
 def sections(text: str) -> list[tuple[str, str]]:
@@ -142,7 +116,9 @@ def sections(text: str) -> list[tuple[str, str]]:
 
 _BULLET = re.compile(r"^\s*(?:[-*•·]|\d{1,2}[.)])\s+")
 _LABEL = re.compile(r"^[A-Z][\w /,&-]{1,40}:")
-_POINT = re.compile(r"(?<=[.!;])(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bProf\.)(?<!\bvs\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bapprox\.)(?<!\by\.o\.)(?<!\byr\.)(?<!\byrs\.)\s+")
+_POINT = re.compile(
+    r"(?<=[.!;])(?<!\b[Dd][Rr]\.)(?<!\b[Mm]r\.)(?<!\b[Mm]rs\.)(?<!\b[Mm]s\.)(?<!\b[Pp]rof\.)(?<!\bvs\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bapprox\.)(?<!\by\.o\.)(?<!\byr\.)(?<!\byrs\.)\s+"
+)
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -182,46 +158,3 @@ def _side_heading(line: str, side: str) -> str:
     if match := _SIDE_HEADING.match(line):
         return match[1].lower()
     return "" if _LABEL.match(line) else side
-
-
-@cache
-def _known_words() -> frozenset[str]:
-    """Every word of the knowledge base (sources, which name authors, left out): what may be quoted with a capital."""
-    folder = files("marrowscope.knowledge") / "data"
-    words = set(map(str, report_data("text")["eponyms"]))
-    stack = [entry for entry in folder.iterdir() if entry.name != "sources"]
-    while stack:
-        entry = stack.pop()
-        if entry.is_dir():
-            stack += list(entry.iterdir())
-        elif entry.name.endswith(".yaml"):
-            words.update(re.findall(r"[^\W\d_]+", entry.read_text(encoding="utf-8").lower()))
-    return frozenset(words)
-
-
-@cache
-def _titled() -> re.Pattern[str]:
-    titles = _any(report_data("text")["titles"])
-    return re.compile(rf"\b(?i:{titles})\b\.?\s+(?:[A-Z][\w'’-]*\.?[ ]?){{1,3}}")
-
-
-_NUMBERS = re.compile(r"\b\d{1,4}[-/.]\w{2,9}[-/.]\d{2,4}\b|\b[\w.+-]+@[\w.-]+\b|\+?\d[\d -]{6,}\d|\b\w*\d{5,}\w*\b")
-_CAPITAL = re.compile(r"(?<![\w-])[A-ZÀ-Þ][^\W\d_]+(?:['’-][^\W\d_]+)*")
-
-
-def quoted(text: str, hidden: frozenset[str]) -> str:
-    """A sentence as it may be shown: names, dates, numbers of a person and unknown capitalised words replaced."""
-    shown = _NUMBERS.sub("[number]", _titled().sub("[name] ", text))
-    shown = _CAPITAL.sub(lambda match: match[0] if _harmless(match[0]) else "[...]", shown)
-    if hidden:
-        shown = re.sub(r"[^\W_]{2,}", lambda match: _shown_word(match[0], hidden), shown)
-    return " ".join("".join(char if char.isprintable() else " " for char in shown).split())
-
-
-def _harmless(word: str) -> bool:
-    return all(part in _known_words() or len(part) == 1 for part in re.split(r"['’-]", word.lower()))
-
-
-def _shown_word(word: str, hidden: frozenset[str]) -> str:
-    common = word.islower() and word in _known_words()
-    return "[name]" if word.lower() in hidden and not common else word

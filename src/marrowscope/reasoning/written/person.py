@@ -29,7 +29,10 @@ def _years(text: str) -> tuple[float | None, int]:
     """An age in years and where it ends in the text."""
     for match in _AGE.finditer(text):
         rest = text[match.end() : match.end() + _AFTER_AGE].lower()
-        if not re.match(r"\W*(?:old|-old|[a-z/-]*\s*(?:old)?\s*(?:[mf]\b|\w+))", rest) and "old" not in match[0].lower():
+        if (
+            not re.match(r"\W*(?:old|-old|[a-z/-]*\s*(?:old)?\s*(?:[mf]\b|\w+))", rest)
+            and "old" not in match[0].lower()
+        ):
             continue
         if not ("old" in match[0].lower() or "o" in (match[2] or "").lower() or named("sexes", rest)):
             continue

@@ -5,41 +5,36 @@ Nothing here decides what a finding means; it only says which words stand where.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from marrowscope.errors import IntakeError
 from marrowscope.findings import State
-from marrowscope.knowledge.choices import choices, choose
 from marrowscope.knowledge.clashes import neighbours
-from marrowscope.knowledge.findings import Kind, implied, vocabulary
-from marrowscope.knowledge.report_terms import clinical_words, foreign_phrases, named, place_phrases
+from marrowscope.knowledge.findings import implied, vocabulary
+from marrowscope.knowledge.report_terms import clinical_words, named, place_phrases
 from marrowscope.knowledge.report_words import Row, report_data, tokens_of
+from marrowscope.reasoning.written.about import about_what
 from marrowscope.reasoning.written.context import Said
 from marrowscope.reasoning.written.laboratory import results_in
 from marrowscope.reasoning.written.layout import (
     OPENING,
     Sentence,
     check_text,
-    quoted,
     sentences,
-    without_person,
+    without_wide_gaps,
 )
 from marrowscope.reasoning.written.person import age_and_sex, onset_of, weeks_of
-from marrowscope.reasoning.written.statements import CLINICAL, FINDINGS, HISTORY, IMPRESSION, About, Opinion, Statement, tell
+from marrowscope.reasoning.written.privacy import quoted, without_person
+from marrowscope.reasoning.written.statements import (
+    HISTORY,
+    About,
+    Opinion,
+    Statement,
+    tell,
+)
 
 SKIPPED = ("technique", "signature", "exam")
 """Sections that hold no finding."""
-
-PAIRED = frozenset({"knee", "hip_pelvis", "foot_ankle", "hand_wrist", "shoulder", "leg"})
-"""Sites of which there are two, so that the other side's findings belong elsewhere."""
-
-HEADER_CHARACTERS = 160
-"""How much of a text without headings is looked at for what was imaged."""
-
-FEW_SENTENCES = 2
-"""Sentences of a history that is short enough to be one."""
 
 LONGEST_QUOTE = 240
 """Characters of a quoted sentence."""
@@ -120,81 +115,10 @@ def read_report(text: str, site: str | None = None, side: str | None = None) -> 
         IntakeError: not text, not a radiology report, another part of the body, or a site that cannot be told.
     """
     check_text(text)
-    cleaned, hidden = without_person(text)
+    cleaned, hidden = without_person(without_wide_gaps(text))
     parts = sentences(cleaned)
-    about = _about(cleaned, parts, site, side)
+    about = about_what(cleaned, parts, site, side)
     return _Reading(about, parts, hidden).result()
-
-
-def _header(cleaned: str, parts: Sequence[Sentence]) -> str:
-    """What says what was imaged: the exam section, else the beginning."""
-    exam = " ".join(part.text for part in parts if part.section == "exam")
-    opening = [part.text for part in parts if part.section == OPENING]
-    first = next((line for line in cleaned.splitlines() if line.strip()), "")
-    beginning = " ".join(opening)[:HEADER_CHARACTERS] if opening else first[:HEADER_CHARACTERS]
-    named_there = exam if named("parts", exam) else f"{exam} {beginning.split('. ')[0]}"
-    return named_there if named("parts", named_there) else f"{exam} {beginning}"
-
-
-def _about(cleaned: str, parts: Sequence[Sentence], site: str | None, side: str | None) -> About:
-    header = _header(cleaned, parts)
-    images = named("images", header) or named("images", cleaned)
-    sites = named("parts", header)
-    foreign = list(foreign_phrases().find(Row.of(tokens_of(header))))
-    if foreign and not sites and site is None:
-        raise IntakeError(
-            "a report on another part of the body",
-            "a report on bone or joint",
-            "marrowscope intake read REPORT.txt --site SITE if a joint is in it",
-        )
-    if not images:
-        raise IntakeError("no kind of image is named (MRI, CT, radiograph ...)", "a radiology report", "read it yourself")
-    modality = "mri" if "mri" in images else images[0]
-    told = _site(site, sites, cleaned)
-    return About(told, _side(told, side, header, parts), modality, _is_sectioned(parts))
-
-
-def _is_sectioned(parts: Sequence[Sentence]) -> bool:
-    """Whether the findings stand in a section of their own; one sentence behind a long history is only a summary."""
-    findings = sum(part.section == FINDINGS for part in parts)
-    return findings > 1 or (findings == 1 and sum(part.section == HISTORY for part in parts) <= FEW_SENTENCES)
-
-
-def _site(asked: str | None, header: list[str], cleaned: str) -> str:
-    if asked is not None:
-        known = choose("site", asked)
-        if known is None:
-            raise IntakeError(f"--site {asked}", ", ".join(choices()["site"]))
-        return known
-    if "si_joint" in header and set(header) <= {"si_joint", "hip_pelvis"}:
-        return "si_joint"
-    if len(header) == 1:
-        return header[0]
-    counts = _named_sites(cleaned)
-    if not header and counts and (len(counts) == 1 or counts[0][1] > 2 * counts[1][1]):
-        return counts[0][0]
-    found = f"a report on {', '.join(header)}" if header else "a report that names no joint"
-    raise IntakeError(found, "one joint", f"marrowscope intake read REPORT.txt --site {header[0] if header else 'knee'}")
-
-
-def _named_sites(cleaned: str) -> list[tuple[str, int]]:
-    hits = place_phrases().find(Row.of(tokens_of(cleaned)))
-    counts = Counter(vocabulary()[hit.name].section for hit in hits if hit.name)
-    counts.update(named("parts", cleaned))
-    return counts.most_common()
-
-
-def _side(site: str, asked: str | None, header: str, parts: Sequence[Sentence]) -> str:
-    """The side asked, else of the heading, else the only one that the history names."""
-    if asked is not None:
-        known = choose("side", asked)
-        if known is None:
-            raise IntakeError(f"--side {asked}", ", ".join(choices()["side"]))
-        return known
-    if site not in PAIRED:
-        return ""
-    sides = named("sides", header) or named("sides", " ".join(p.text for p in parts if p.section == HISTORY))
-    return "both" if len(sides) > 1 else next(iter(sides), "")
 
 
 class _Reading:
@@ -213,11 +137,12 @@ class _Reading:
 
     def result(self) -> ReadReport:
         """Read every sentence; what is said twice is kept once, a presence before an absence."""
-        side = self.about.side
         for part in self.parts:
-            side = self._sentence(part, side)
+            self._sentence(part)
         injured = [
-            item.text for item in self.statements if item.code in vocabulary() and "acute_trauma" in (item.code, *implied(item.code))
+            item.text
+            for item in self.statements
+            if item.code in vocabulary() and "acute_trauma" in (item.code, *implied(item.code))
         ]
         return ReadReport(
             self.about.site,
@@ -239,20 +164,24 @@ class _Reading:
         shown = quoted(text, self.hidden)
         return shown if len(shown) <= LONGEST_QUOTE else shown[: LONGEST_QUOTE - 4] + " ..."
 
-    def _sentence(self, part: Sentence, side: str) -> str:
+    def _sentence(self, part: Sentence) -> None:
         rest = self._without_labs(part)
         if part.section != HISTORY and self._is_elsewhere(part):
             if tell(rest, part.section, self.about).understood:
                 self.elsewhere.append(self._quote(part.text))
-            return side
+            return
         told = tell(rest, part.section, self.about)
         self.statements += told.statements
         self.opinions += told.opinions
         self.places += [(code, part.text) for code in told.places if self._near(code)]
         heading = part.section == OPENING and bool(named("images", rest))
-        if not told.understood and not heading and rest == part.text and clinical_words() & {token.text for token in tokens_of(rest)}:
+        if (
+            not told.understood
+            and not heading
+            and rest == part.text
+            and clinical_words() & {token.text for token in tokens_of(rest)}
+        ):
             self.unread.append(self._quote(part.text))
-        return side
 
     def _without_labs(self, part: Sentence) -> str:
         text = part.text
@@ -289,7 +218,9 @@ class _Reading:
                         kept.setdefault(code, Coded(code, state, item.modality, self._quote(item.text)))
         for code, text in self.places:
             kept.setdefault(code, Coded(code, State.PRESENT, "", self._quote(text)))
-        implied_there = {general for item in kept.values() if item.state is State.PRESENT for general in implied(item.code)}
+        implied_there = {
+            general for item in kept.values() if item.state is State.PRESENT for general in implied(item.code)
+        }
         return tuple(item for item in kept.values() if item.state is State.PRESENT or item.code not in implied_there)
 
     @staticmethod
@@ -298,6 +229,8 @@ class _Reading:
 
     def _left(self) -> tuple[Left, ...]:
         kept = [
-            Left(item.code, item.said, self._quote(item.text)) for item in self.statements if item.state is State.UNKNOWN
+            Left(item.code, item.said, self._quote(item.text))
+            for item in self.statements
+            if item.state is State.UNKNOWN
         ]
         return tuple(dict.fromkeys(kept))

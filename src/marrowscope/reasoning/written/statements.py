@@ -111,6 +111,7 @@ def _hits(row: Row, site: str) -> tuple[list[Hit], list[Hit], list[Hit], list[Hi
     own = {hit.words for hit in opinions if hit.name not in causes()}
     spoken = {hit.words for hit in (*said, *denied)} | own
     firm = {hit.words for hit in denied} | own
+    refused = {(hit.name, hit.last) for hit in denied}
     kept = report_data("phrases")["kept"]
     free = {hit for hit in said for other in said if hit.words < other.words and _kept(kept, hit, other)}
 
@@ -122,8 +123,19 @@ def _hits(row: Row, site: str) -> tuple[list[Hit], list[Hit], list[Hit], list[Hi
 
     found = {hit.words for hit in said}
     opinions = [hit for hit in opinions if hit.name not in causes() or hit.words not in found]
-    said = _firmer([hit for hit in (*whole(said, spoken), *free) if hit.name and hit.words not in firm])
-    return said, whole(denied, spoken), whole(opinions, spoken), _own_places(whole(places, {h.words for h in places}), site)
+    said = _firmer(
+        [
+            hit
+            for hit in (*whole(said, spoken), *free)
+            if hit.name and hit.words not in firm and (hit.name, hit.last) not in refused
+        ]
+    )
+    return (
+        said,
+        whole(denied, spoken),
+        whole(opinions, spoken),
+        _own_places(whole(places, {h.words for h in places}), site),
+    )
 
 
 def _firmer(hits: list[Hit]) -> list[Hit]:
@@ -158,14 +170,10 @@ def _kept(kept: dict[str, list[str]], hit: Hit, other: Hit) -> bool:
 def _own_places(places: list[Hit], site: str) -> list[Hit]:
     """Where one name means regions of two sites, the one of the site asked."""
     own = {hit.words for hit in places if hit.name and vocabulary()[hit.name].section == site}
-    return [
-        hit for hit in places if hit.name and (vocabulary()[hit.name].section == site or hit.words not in own)
-    ]
+    return [hit for hit in places if hit.name and (vocabulary()[hit.name].section == site or hit.words not in own)]
 
 
-def _statement(
-    hit: Hit, said: Said, deny: bool, section: str, image: str, about: About, text: str
-) -> Statement | None:
+def _statement(hit: Hit, said: Said, deny: bool, section: str, image: str, about: About, text: str) -> Statement | None:
     code = hit.name
     kind = vocabulary()[code].kind
     if kind in CLINICAL:

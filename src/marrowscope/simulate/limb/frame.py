@@ -77,7 +77,7 @@ def polar(table: AnyArray, angle: AnyArray) -> Float32Array:
 
 
 def noise(shape: tuple[int, ...], rng: Generator, nodes: tuple[int, ...]) -> Float32Array:
-    """Smooth random field of about unit spread, drawn at a few nodes."""
+    """Smooth random field of a shape, about unit spread, drawn at so many ``nodes`` an axis."""
     coarse = rng.standard_normal(nodes).astype(np.float32)
     steps = [np.linspace(0, n - 1, s, dtype=np.float32) for n, s in zip(nodes, shape, strict=True)]
     field = ndimage.map_coordinates(coarse, np.meshgrid(*steps, indexing="ij"), order=1, mode="nearest")

@@ -14,7 +14,6 @@ import numpy.typing as npt
 AIR, SKIN, SUBCUTANEOUS, DEEP_FAT = range(4)
 MUSCLES = (4, 5, 6)
 FASCIA, TENDON, CRUCIATE, MENISCUS, CARTILAGE, FLUID, SYNOVIUM, VEIN, ARTERY, FAT_PAD, NERVE, LIGAMENT = range(7, 19)
-FIRST_BONE = 20
 
 BONES = ("femur", "tibia", "patella", "fibula")
 CORTEX, EPIPHYSIS, METAPHYSIS, PHYSIS, CYST = range(5)

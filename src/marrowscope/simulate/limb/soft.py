@@ -45,7 +45,7 @@ TYPICAL_HULL_MM = 36.0
 
 
 def soft_tissue(f: Frame, rng: Generator) -> LabelArray:
-    """Codes of everything but bone, cartilage and joint."""
+    """Codes of everything but bone, cartilage and joint: uint8, shape of the frame."""
     fascia, skin = _outlines(f, rng)
     soft = np.zeros(f.x.shape, np.uint8)
     soft[f.radius < skin] = plan.SKIN

@@ -11,7 +11,10 @@ from marrowscope.study.qc.slices import Slices
 from marrowscope.study.qc.thresholds import threshold
 
 _RIM_MM: Final = (2.0, 8.0)
+"""Depth under the skin that is fat in every limb: below the skin itself, above muscle."""
+
 _MIN_PIXELS: Final = 100
+"""Coarse pixels of that rim below which a slice says nothing."""
 
 
 def check_swap(water: Slices, fat: Slices) -> QcCheck:

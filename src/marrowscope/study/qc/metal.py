@@ -19,10 +19,29 @@ from marrowscope.volume import AnyArray
 _CODE: Final = "metal"
 _CONSEQUENCE: Final = "fat suppression fails around metal: the void and a margin around it are not assessable"
 _LEVEL_MM: Final = 8.0
+"""Fat's brightness is averaged over this (coarse pixels, about a millimetre each)."""
+
 _NEAR_MAX_MM: Final = 25
+"""Fat is what comes near the brightest within this: coil shading changes little over it."""
+
 _LARGEST_MM2: Final = 900.0
+"""A larger black place is air or a fold of the body, no implant's void."""
+
 _MARGIN: Final = 6
+"""Coarse pixels around a void that are cut out with it: the ring reaches 5."""
+
 _LIMB_DEPTH_MM: Final = 90.0
+"""The middle of a thigh lies this deep under the skin at most; a trunk's lies deeper."""
+
+_EMPTY_SHARE: Final = 0.2
+"""A slice whose 97th percentile is under this share of the series' bright end shows no body to look for voids in."""
+
+_LIT_SHARE: Final = 0.3
+"""Places whose local fat is under this share of the slice's bright fat are in the coil's shadow, not voids."""
+
+_RING_FAT_SHARE: Final = 0.6
+"""A pixel around a void counts as fat from this share of the local fat on."""
+
 MARGIN_MM: Final = 10.0
 """Signal is wrong for about this far around a void: off-resonance falls with the cube of the distance, so at twice the
 radius of a 10 mm void it is an eighth (Schenck, Med Phys 1996;23:815)."""
@@ -114,12 +133,11 @@ def voids_of(slices: Slices, k: int) -> list[Void]:
     from scipy import ndimage
 
     plane = slices.values[k]
-    if float(np.percentile(plane[::2, ::2], 97)) < 0.2 * slices.bright:
+    if float(np.percentile(plane[::2, ::2], 97)) < _EMPTY_SHARE * slices.bright:
         return []
     level = _fat_level(plane)
-    black = (plane < 2 * threshold(_CODE, "void_level") * level) & (
-        level > 0.3 * float(np.percentile(level[::2, ::2], 90))
-    )
+    lit = level > _LIT_SHARE * float(np.percentile(level[::2, ::2], 90))
+    black = (plane < 2 * threshold(_CODE, "void_level") * level) & lit
     labels, _ = ndimage.label(grown(shrunk(black, 2), 2))
     relative = plane / np.maximum(level, 1e-6)
     found = []
@@ -165,6 +183,6 @@ def _void(
         float(mask.sum() * step_mm[0] * step_mm[1]),
         2 * float(ndimage.distance_transform_edt(mask, sampling=step_mm).max()),
         float(np.median(around[mask])),
-        float((around[ring] > 0.6).mean()),
+        float((around[ring] > _RING_FAT_SHARE).mean()),
         float(np.percentile(around[ring], 97)),
     )

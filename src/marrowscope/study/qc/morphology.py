@@ -28,7 +28,7 @@ def grown(mask: AnyArray, times: int = 1) -> AnyArray:
 
 
 def shrunk(mask: AnyArray, times: int = 1) -> AnyArray:
-    """``binary_erosion`` over the last two axes: what lies at the image's edge shrinks there too."""
+    """``binary_erosion``, arguments as :func:`grown`: what lies at the image's edge shrinks there too."""
     out = np.pad(np.asarray(mask, dtype=bool), [(0, 0)] * (mask.ndim - 2) + [(1, 1), (1, 1)])
     inside = out[..., 1:-1, 1:-1]
     for _ in range(times):

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from marrowscope.measurement import Measurement, QcCheck, Severity
+from marrowscope.robust import MAD_TO_SD
 from marrowscope.study.qc.morphology import grown, shrunk
 from marrowscope.study.qc.slices import Slices
 from marrowscope.study.qc.thresholds import threshold
@@ -29,8 +30,6 @@ _MIN_OVER_NOISE: Final = 5.5
 
 _RAYLEIGH: Final = 0.655
 """Standard deviation of magnitude noise in air over that of the noise itself (Gudbjartsson 1995)."""
-
-_MAD_TO_SIGMA: Final = 1.4826
 
 
 def check_motion(slices: Slices) -> QcCheck:
@@ -101,7 +100,7 @@ def detail_noise(volume: Volume) -> float:
     even = middle[:, : middle.shape[1] // 2 * 2, : middle.shape[2] // 2 * 2]
     a, b, c, d = even[:, ::2, ::2], even[:, ::2, 1::2], even[:, 1::2, ::2], even[:, 1::2, 1::2]
     detail, level = (a - b - c + d) / 2, (a + b + c + d) / 4
-    return float(_MAD_TO_SIGMA * np.median(np.abs(detail[level > np.median(level)]))) if _varies(level) else 0.0
+    return float(MAD_TO_SD * np.median(np.abs(detail[level > np.median(level)]))) if _varies(level) else 0.0
 
 
 def _varies(level: AnyArray) -> bool:

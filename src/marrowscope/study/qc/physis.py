@@ -26,11 +26,22 @@ _BESIDE: Final = (4, 7)
 """Coarse pixels above and below a line that must be dark marrow: a plate is 2 to 3 mm thick."""
 
 _SKIN_MM: Final = 8.0
+"""Lines nearer to the skin are skin, veins or fascia."""
+
 _FRAME: Final = 10
+"""Coarse pixels at both ends of the limb in which nothing is looked for: the picture's edge is a line too."""
+
 _PEAK: Final = 5
+"""Coarse pixels along the limb among which a line is the highest rise."""
+
 _LINK_MM: Final = 5.0
+"""Lines of different slices at most this far apart in height are one plate, which is not quite flat."""
+
 _LEAST_SLICES: Final = 4
+"""A plate is seen in at least so many slices."""
+
 _APART_MM, _FARTHEST_MM = 12.0, 70.0
+"""A plate lies this far from the joint space, least and most."""
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,11 @@ _LIMB_DEPTH_MM: Final = (25.0, 90.0)
 """A limb's middle lies 25 to 90 mm under the skin; a trunk's deeper, or with no air in view."""
 
 _MIDDLE_SHARE: Final = 0.7
+"""The middle of a limb (marrow) is deeper than this share of its greatest depth."""
+
 _SHELL_MM: Final = (8.0, 20.0)
 _SHELL_SHARE: Final = 0.45
+"""The tissue around it lies at these depths under the skin, and above this share of the greatest."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from marrowscope.robust import otsu
 from marrowscope.study.qc.morphology import shrunk
 from marrowscope.volume import AnyArray
 
@@ -17,6 +18,15 @@ LOCAL_MM: Final = 20.0
 
 MIN_PIXELS: Final = 200
 """Coarse pixels of a tissue below which a slice says nothing."""
+
+_FAT_SHARE: Final = 0.3
+"""Fat lies at least this share of the way from the cut to the bright class's median: partial volume stays out."""
+
+_MUSCLE_BAND: Final = (0.75, 1.25)
+"""Muscle lies within these factors of the dim class's median: cortex and vessels are darker, mixed pixels brighter."""
+
+OTSU_BINS: Final = 256
+"""Bins of the histogram that fat and muscle are parted in."""
 
 BLOCK: Final = 4
 """Wide smoothing runs on means of this many pixels a side."""
@@ -36,34 +46,20 @@ def fat_and_muscle(plane: AnyArray, body: AnyArray, step_mm: tuple[float, float]
     full = mean.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
     full = np.pad(full, [(0, n - m) for n, m in zip(plane.shape, full.shape, strict=True)], mode="edge")
     even = np.where(body, plane / np.maximum(full, 1e-6), 0)
-    cut = otsu(even[body])
+    cut = otsu(even[body], OTSU_BINS)
     bright, dim = float(np.median(even[body & (even > cut)])), float(np.median(even[body & (even <= cut)]))
-    fat = shrunk(body & (even > cut + 0.3 * (bright - cut)))
-    muscle = shrunk(body & (even > 0.75 * dim) & (even < min(cut, 1.25 * dim)))
+    low, high = _MUSCLE_BAND
+    fat = shrunk(body & (even > cut + _FAT_SHARE * (bright - cut)))
+    muscle = shrunk(body & (even > low * dim) & (even < min(cut, high * dim)))
     enough = min(int(fat.sum()), int(muscle.sum())) >= MIN_PIXELS
     return (fat, muscle) if enough else None
 
 
 def smooth(plane: AnyArray, sigma: list[float]) -> AnyArray:
-    """Gaussian smoothing of a wide sigma, on means of :data:`BLOCK` by :data:`BLOCK` pixels."""
+    """Gaussian smoothing (``sigma`` in pixels) on means of :data:`BLOCK` by :data:`BLOCK` pixels, which it returns."""
     from scipy import ndimage
 
     rows, columns = (n // BLOCK for n in plane.shape)
     cut = plane[: rows * BLOCK, : columns * BLOCK]
     blocks = cut.reshape(rows, BLOCK, columns, BLOCK).mean(axis=(1, 3), dtype=np.float32)
     return np.asarray(ndimage.gaussian_filter(blocks, [s / BLOCK for s in sigma]))
-
-
-def otsu(values: AnyArray) -> float:
-    """Otsu's threshold between two classes (IEEE Trans SMC 1979;9:62), 256 bins."""
-    counts, edges = np.histogram(values, 256)
-    centres = (edges[1:] + edges[:-1]) / 2
-    below = np.cumsum(counts)
-    above = below[-1] - below
-    total = np.cumsum(counts * centres)
-    usable = (below > 0) & (above > 0)
-    spread = np.zeros(len(centres))
-    spread[usable] = (below * above)[usable] * (
-        total[usable] / below[usable] - (total[-1] - total[usable]) / above[usable]
-    ) ** 2
-    return float(centres[int(spread.argmax())])

@@ -32,8 +32,8 @@ STATES = {
 
 SIDES = ("", "left", "right", "both")
 
-MAX_REPORT = 200_000
-"""Characters of a pasted report; the longest real ones have some ten thousand."""
+MAX_REPORT = 50_000
+"""Characters of a pasted report; the longest real ones have some ten thousand; the reader takes no more."""
 
 
 def site_choices() -> list[tuple[str, str]]:

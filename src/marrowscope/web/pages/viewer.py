@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
+from marrowscope.scoring.grades import highest_grade
 from marrowscope.web import records
 from marrowscope.web.db import Revision as RevisionRow
 from marrowscope.web.db import Study
@@ -112,14 +114,18 @@ def reading_state(study: Study, revision: RevisionRow) -> dict[str, Any]:
         "totals": [
             {"code": m.code, "value": f.value, "label": f.label} for m, f in zip(a.totals, view.totals, strict=True)
         ],
-        "scores": [{**score.to_dict(), "grades": highest_grade(score)} for score in a.scores],
+        "scores": [sheet(score) for score in a.scores],
         "impression": a.impression,
     }
 
 
-def highest_grade(score: Score) -> int:
-    """The highest grade of a cell, as far as the score's own range tells; at least 1."""
-    return max(1, round(score.maximum / len(score.cells))) if score.cells else 1
+def sheet(score: Score) -> dict[str, Any]:
+    """A score with the highest grade of each cell; None for a volume, which no click sets."""
+    data = score.to_dict()
+    for cell in data["cells"]:
+        highest = highest_grade(score, cell["id"])
+        cell["highest"] = int(highest) if math.isfinite(highest) else None
+    return data
 
 
 @router.get("/api/studies/{study_id}/state")

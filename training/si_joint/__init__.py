@@ -1,0 +1,1 @@
+"""Scripts that train the sacroiliac models; run them as modules from the root of the checkout."""
