@@ -19,7 +19,6 @@ STATES = {
     **dict.fromkeys(("no", "absent", "false", "negative", "n", "none"), State.ABSENT),
     **dict.fromkeys(("unknown", "?", "not assessed", "", "null"), State.UNKNOWN),
 }
-ORIGINS = {Kind.IMAGING: Origin.READ, Kind.REGION: Origin.READ, Kind.LAB: Origin.LAB}
 _AMOUNT = re.compile(r"([<>]?)\s*([-+]?\d[\d.,]*)\s*(\D.*|)")
 """A bound as a laboratory prints it, a number, and the unit behind it, with or without a space."""
 
