@@ -95,6 +95,13 @@ def test_asking_goes_from_the_basics_to_what_tells_most(tmp_path: Path) -> None:
     assert again.exit_code == 0 and Intake.load(out) == case
 
 
+def test_the_end_of_input_keeps_what_was_answered(tmp_path: Path) -> None:
+    out = tmp_path / "asked.yaml"
+    result = CliRunner().invoke(intake_app, ["ask", "-o", str(out)], input="knee\n40\n")
+    assert result.exit_code == 0, result.output
+    assert (Intake.load(out).site, Intake.load(out).age) == ("knee", 40)
+
+
 def test_every_question_can_be_answered_and_is_not_asked_twice() -> None:
     case, asked = Intake.from_dict({"site": "spine", "age": 50, "sex": "male", "setting": "emergency"}), set[str]()
     for _ in range(25):

@@ -134,7 +134,7 @@ def ask(
     case, skipped = _load(start) if start else Intake(), set[str]()
     typer.echo("Enter alone: not known. stop: write and end.")
     while (question := next_ask(case, skipped)) is not None:
-        said = typer.prompt(f"{question.text} [{question.allowed}]", default="", show_default=False).strip()
+        said = _said(question)
         if said.lower() in STOP_WORDS:
             break
         if said.lower() in SKIP_WORDS:
@@ -142,6 +142,15 @@ def ask(
             continue
         case = _answered(case, question, said)
     _write_intake(case, out)
+
+
+def _said(question: Ask) -> str:
+    """The answer typed; the end of input (or an interruption) ends the questions and keeps what was answered."""
+    try:
+        return str(typer.prompt(f"{question.text} [{question.allowed}]", default="", show_default=False)).strip()
+    except typer.Abort:
+        typer.echo("")
+        return STOP_WORDS[0]
 
 
 def _answered(case: Intake, question: Ask, said: str) -> Intake:
