@@ -85,7 +85,7 @@ def test_a_new_intake_is_written_once(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_asking_goes_from_the_basics_to_what_tells_most(tmp_path: Path) -> None:
     out = tmp_path / "asked.yaml"
-    answers = "knee\n62\nwoman\n\nsudden\nmaybe\nstop\n"
+    answers = "knee\n62\nwoman\n\nsudden\nbanana\npossible\nstop\n"
     result = CliRunner().invoke(intake_app, ["ask", "-o", str(out)], input=answers)
     assert result.exit_code == 0, result.output
     assert "not understood" in result.output
