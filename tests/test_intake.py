@@ -205,6 +205,24 @@ def test_a_value_that_only_another_unit_explains_is_not_taken_for_ours(item: str
 
 
 @pytest.mark.parametrize(
+    ("item", "said", "ours", "other"),
+    [("crp", "4.5", "mg/L", "mg/dL"), ("phosphate", "3.5", "mmol/L", "mg/dL"), ("vitamin_d", "30", "nmol/L", "ng/mL")],
+)
+def test_the_unit_assumed_for_a_bare_number_is_said(item: str, said: str, ours: str, other: str) -> None:
+    """A CRP of 4.5 mg/dL read as 4.5 mg/L would be no inflammation."""
+    bare = read(f"labs: {{{item}: {said}}}")
+    assert f"read as {ours}" in bare.findings[0].note and other in bare.findings[0].note
+    assert any(f"read as {ours}" in note for note in reason_findings(bare).notes)
+    assert Intake.from_dict(bare.to_dict()) == bare
+    assert not read(f"labs: {{{item}: {said} {other}}}").findings[0].note
+
+
+@pytest.mark.parametrize("said", ["wbc: 7", "calcium: 2.4", "creatinine: 80", "crp: 90", "alp: 80", "haemoglobin: 130"])
+def test_nothing_is_said_of_a_bare_number_that_only_one_unit_explains(said: str) -> None:
+    assert not read(f"labs: {{{said}}}").findings[0].note
+
+
+@pytest.mark.parametrize(
     ("item", "said", "code", "value"),
     [
         ("crp", "12,5mg/l", "crp_raised", 12.5),

@@ -225,7 +225,8 @@ class Reader:
             expected = f"{lab.minimum:g} to {lab.maximum:g} {lab.unit}{also}"
             self.mistake(path, f"{lab.code} {value:g} {unit}".rstrip(), expected)
             return None
-        return Finding(f"{lab.code}_{lab.level(converted, sex, age)}", State.PRESENT, Origin.LAB, converted, lab.unit)
+        level, note = lab.level(converted, sex, age), "" if unit else _assumed(lab, converted, sex, age)
+        return Finding(f"{lab.code}_{level}", State.PRESENT, Origin.LAB, converted, lab.unit, note=note)
 
 
 def _split(raw: Any) -> dict[str, Any]:
@@ -236,7 +237,6 @@ def _split(raw: Any) -> dict[str, Any]:
     return {"bound": amount[1], "value": amount[2], "unit": amount[3]}
 
 
-def _named(lab: Lab, word: str) -> bool:
 def _assumed(lab: Lab, value: float, sex: str, age: float | None) -> str:
     """What to say of a bare number that another unit would put on another level; empty when there is no doubt."""
     other = lab.other_reading(value, sex, age)
@@ -247,6 +247,7 @@ def _assumed(lab: Lab, value: float, sex: str, age: float | None) -> str:
     )
 
 
+def _named(lab: Lab, word: str) -> bool:
     return plain(word) in {plain(name) for name in (lab.code, lab.label, *lab.also)}
 
 

@@ -179,14 +179,15 @@ def write_intake(intake: Intake) -> dict[str, Any]:
 
 
 def _place(data: dict[str, Any], finding: Finding) -> None:
+    """Put one finding where it is read again; a laboratory value whose unit was assumed stays without one."""
     kind = vocabulary()[finding.code].kind
     if kind is Kind.REGION and _entry(finding) == _WORD[State.PRESENT]:
         data.setdefault("regions", []).append(finding.code)
     elif kind is Kind.LAB:
         item = vocabulary()[finding.code].section
         level = finding.code.removeprefix(f"{item}_")
-        value = level if finding.value is None else {"value": finding.value, "unit": finding.unit}
-        data.setdefault("labs", {})[item] = value
+        measured = finding.value if finding.note else {"value": finding.value, "unit": finding.unit}
+        data.setdefault("labs", {})[item] = level if finding.value is None else measured
     elif finding.origin is Origin.READ or kind in (Kind.IMAGING, Kind.REGION):
         by, _, modality = finding.by.rpartition(" / ")
         images = data.setdefault("imaging", {})
