@@ -144,6 +144,14 @@ def test_nothing_known_gives_the_general_work_up() -> None:
     assert plan.tests and plan.care and plan.at_once and plan.follow_up
 
 
+@pytest.mark.parametrize("data", [{}, {"site": "foot_ankle"}, {"site": "foot_ankle", "age": 50}])
+def test_while_no_cause_stands_out_only_care_that_fits_anything_is_shown(data: dict[str, object]) -> None:
+    answer = reason_findings(Intake.from_dict(data))
+    assert answer.differential.top.probability < plan_rules().numbers["too_open_below"]
+    shown = {item.treatment for item in (*answer.plan.care, *answer.plan.not_to_use) if not item.ruled_out}
+    assert shown <= set(plan_rules().open_care) and "treat_underlying" in shown
+
+
 def test_the_plan_is_as_urgent_as_its_tests() -> None:
     mixed = make_plan(Intake(site="knee", age=62), ranking(osteoarthritis=0.37, sifk_sonk=0.16), CALM)
     assert mixed.urgency is mixed.tests[0].urgency is Urgency.URGENT
