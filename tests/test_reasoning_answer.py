@@ -163,3 +163,11 @@ def test_a_scan_read_without_edema_is_said_to_leave_nothing_to_explain() -> None
     lesion = Intake.from_dict({**clean, "imaging": {"mri": {"fluid_high": "no", "focal_lesion": "yes"}}})
     unknown = Intake.from_dict(clean)
     assert not any("without edema" in note for case in (lesion, unknown) for note in reason_findings(case).notes)
+
+
+def test_a_stated_serpiginous_band_leaves_little_but_dead_bone() -> None:
+    data = {"site": "knee", "age": 45, "imaging": {"mri": {"serpiginous_band": "yes", "metaphyseal": "yes"}}}
+    ranking = reason_findings(Intake.from_dict(data)).differential
+    assert ranking.top.cause == "bone_infarct" and ranking.top.probability > 0.45
+    assert dict(ranking.groups)["osteonecrosis"] > 0.65
+    assert ranking.row("red_marrow_reconversion").probability < 0.1
