@@ -8,7 +8,7 @@ import pytest
 from marrowscope.findings import Finding, Origin, State
 from marrowscope.knowledge.checks import Level
 from marrowscope.reasoning.answer import Reasoning, reason_findings
-from marrowscope.reasoning.differential import rank
+from marrowscope.reasoning.differential import Differential, rank
 from marrowscope.reasoning.intake import Intake
 from marrowscope.reasoning.leaflet import make_leaflet
 from marrowscope.reasoning.observe import observe
@@ -171,3 +171,28 @@ def test_a_stated_serpiginous_band_leaves_little_but_dead_bone() -> None:
     assert ranking.top.cause == "bone_infarct" and ranking.top.probability > 0.45
     assert dict(ranking.groups)["osteonecrosis"] > 0.65
     assert ranking.row("red_marrow_reconversion").probability < 0.1
+
+
+@pytest.mark.parametrize(
+    ("once", "twice", "cause"),
+    [
+        ({"onset": "incidental"}, {"onset": "incidental", "symptoms": {"no_pain": "yes"}}, "red_marrow_reconversion"),
+        (
+            {"regions": ["distal_femur_metaphysis"]},
+            {"regions": ["distal_femur_metaphysis"], "imaging": {"mri": {"metaphyseal": "yes"}}},
+            "red_marrow_reconversion",
+        ),
+        ({"symptoms": {"warmth": "yes"}}, {"symptoms": {"warmth": "yes", "redness": "yes"}}, "septic_arthritis"),
+    ],
+)
+def test_what_says_the_same_twice_hardly_counts_twice(
+    once: dict[str, object], twice: dict[str, object], cause: str
+) -> None:
+    """Two words for one thing add less than half of what the first one did."""
+    alone, both = (sum(t.decibans for t in rank_of(data).row(cause).terms) for data in (once, twice))
+    assert alone > 3
+    assert both < 1.5 * alone
+
+
+def rank_of(data: dict[str, object]) -> Differential:
+    return reason_findings(Intake.from_dict({"site": "knee", "age": 40, **data})).differential

@@ -163,8 +163,10 @@ def variables() -> dict[str, Variable]:
     owner: dict[str, str] = {}
     for family in families().values():
         for variable in family.rows:
-            if variable in owner or not (variable in vocabulary() or variable in labs()):
-                raise KnowledgeError(f"{variable!r} in family {family.id}", "one family, a code of the vocabulary")
+            if variable in owner or not (variable in vocabulary() or variable in labs() or variable in scale().course):
+                raise KnowledgeError(
+                    f"{variable!r} in family {family.id}", "one family; a code, laboratory item or the course"
+                )
             owner[variable] = family.id
     alone = [code for code, item in vocabulary().items() if item.background is not None]
     alone += [code for code, lab in labs().items() if lab.background] + list(scale().course)
