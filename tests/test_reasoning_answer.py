@@ -196,3 +196,14 @@ def test_what_says_the_same_twice_hardly_counts_twice(
 
 def rank_of(data: dict[str, object]) -> Differential:
     return reason_findings(Intake.from_dict({"site": "knee", "age": 40, **data})).differential
+
+
+def test_an_infected_pubis_after_surgery_leads() -> None:
+    data = {
+        "site": "hip_pelvis", "age": 66, "sex": "m", "duration": "2 months", "regions": ["pubis"], "labs": {"crp": 35},
+        "history": {"recent_surgery": "yes", "cancer_history": "yes"},
+        "imaging": {"mri": {"articular_both_sides": "yes", "erosion": "yes", "fluid_collection": "yes"}},
+    }  # fmt: skip
+    ranking = reason_findings(Intake.from_dict(data)).differential
+    assert ranking.top.cause == "osteomyelitis" and ranking.groups[0][0] == "infection"
+    assert dict(ranking.groups)["infection"] > 0.7
