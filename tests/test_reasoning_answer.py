@@ -207,3 +207,17 @@ def test_an_infected_pubis_after_surgery_leads() -> None:
     ranking = reason_findings(Intake.from_dict(data)).differential
     assert ranking.top.cause == "osteomyelitis" and ranking.groups[0][0] == "infection"
     assert dict(ranking.groups)["infection"] > 0.7
+
+
+def test_a_cauda_equina_beside_worn_discs_is_a_herniated_disc_and_an_emergency() -> None:
+    data = {
+        "site": "spine", "age": 41, "onset": "sudden", "symptoms": {"cauda_equina": "yes"},
+        "imaging": {"mri": {"endplate_edema": "yes", "disc_degenerated": "yes"}},
+    }  # fmt: skip
+    answer = reason_findings(Intake.from_dict(data))
+    assert answer.differential.top.cause == "disc_herniation"
+    assert answer.plan.urgency.value == "emergency" and answer.plan.steps[0] == "cord_at_risk"
+    assert "disc_nerve" in answer.plan.steps and "vertebral_fracture" not in answer.plan.steps
+    assert answer.check("unstable").level is Level.STRONGLY_SUSPICIOUS
+    fever = {**data, "symptoms": {"cauda_equina": "yes", "fever": "yes"}, "labs": {"crp": "120 mg/L"}}
+    assert reason_findings(Intake.from_dict(fever)).differential.top.cause == "vertebral_osteomyelitis"
