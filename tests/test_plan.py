@@ -358,3 +358,11 @@ def test_no_needle_goes_into_a_possible_tumour_unplanned() -> None:
         plan = make_plan(Intake(site="leg", age=12), likely, checks)
         sample = next(test for test in plan.tests if test.test == "biopsy")
         assert ("plans the sample" in sample.reasons[0].text) is planned
+
+
+@pytest.mark.parametrize(("age", "urgency"), [(14, "emergency"), (16, "emergency"), (17, "emergency"), (30, "urgent")])
+def test_at_sixteen_and_seventeen_a_raised_check_is_as_urgent_as_in_a_child(age: int, urgency: str) -> None:
+    found = {"focal_lesion": "yes", "cortical_destruction": "yes", "soft_tissue_mass": "yes"}
+    answer = reason_findings(Intake.from_dict({"site": "knee", "age": age, "imaging": {"mri": found}}))
+    assert answer.check("cancer").level.positive and answer.plan.urgency.value == urgency
+    assert (answer.plan.steps[0] == "sarcoma") is (age < 25)

@@ -185,7 +185,7 @@ def _urgency(tests: Sequence[PlannedTest], known: Circumstances, considered: Seq
 
 def _urgency_of(check: str, known: Circumstances) -> Urgency | None:
     """The least urgency a check gives the plan; ``None`` when it is not raised."""
-    return plan_rules().check_urgency.of(check, known.levels.get(check, ""), known.immature)
+    return plan_rules().check_urgency.of(check, known.levels.get(check, ""), known.child)
 
 
 def _indication(treatment: Treatment, cause: str) -> Indication | None:
