@@ -221,3 +221,21 @@ def test_a_cauda_equina_beside_worn_discs_is_a_herniated_disc_and_an_emergency()
     assert answer.check("unstable").level is Level.STRONGLY_SUSPICIOUS
     fever = {**data, "symptoms": {"cauda_equina": "yes", "fever": "yes"}, "labs": {"crp": "120 mg/L"}}
     assert reason_findings(Intake.from_dict(fever)).differential.top.cause == "vertebral_osteomyelitis"
+
+
+def test_a_cause_that_lies_in_one_bone_does_not_explain_another() -> None:
+    """Osteitis of the pubis was second for edema of a runner's femoral neck."""
+    at = {
+        region: rank_of({"site": "hip_pelvis", "history": {"overuse": "yes"}, "regions": [region]})
+        for region in ("femoral_neck", "pubis")
+    }
+    assert at["femoral_neck"].row("osteitis_pubis").probability < 0.05
+    assert at["pubis"].top.cause == "osteitis_pubis"
+
+
+def test_a_haemangioma_pattern_speaks_against_cancer_and_infection() -> None:
+    data = {
+        "site": "spine", "age": 50, "symptoms": {"neuro_deficit": "yes"},
+        "imaging": {"mri": {"haemangioma_pattern": "yes", "epidural_mass": "yes"}},
+    }  # fmt: skip
+    assert reason_findings(Intake.from_dict(data)).differential.top.cause == "haemangioma"
