@@ -239,3 +239,40 @@ def test_a_haemangioma_pattern_speaks_against_cancer_and_infection() -> None:
         "imaging": {"mri": {"haemangioma_pattern": "yes", "epidural_mass": "yes"}},
     }  # fmt: skip
     assert reason_findings(Intake.from_dict(data)).differential.top.cause == "haemangioma"
+
+
+@pytest.mark.parametrize(
+    ("data", "cause", "least"),
+    [
+        (
+            {
+                "site": "foot_ankle", "age": 14, "sex": "female", "regions": ["metatarsal_head_toe"],
+                "imaging": {"mri": {"collapse": "yes", "edema_subchondral": "yes"}},
+            },
+            "osteonecrosis",
+            0.3,
+        ),
+        (
+            {
+                "site": "spine", "age": 15, "sex": "male", "regions": ["posterior_elements"],
+                "history": {"overuse": "yes"}, "imaging": {"mri": {"fluid_high": "yes"}},
+            },
+            "stress_fracture_fatigue",
+            0.5,
+        ),
+    ],
+)  # fmt: skip
+def test_freiberg_and_the_pars_lead_clearly(data: dict[str, object], cause: str, least: float) -> None:
+    top = reason_findings(Intake.from_dict(data)).differential.top
+    assert top.cause == cause and top.probability >= least
+
+
+def test_diffuse_replacement_puts_no_marrow_cancer_far_before_myeloma() -> None:
+    data = {
+        "site": "diffuse",
+        "age": 68,
+        "sex": "male",
+        "imaging": {"mri": {"diffuse_marrow": "yes", "t1_fat_lost": "yes"}},
+    }
+    ranking = reason_findings(Intake.from_dict(data)).differential
+    assert ranking.top.probability < 1.5 * ranking.row("multiple_myeloma").probability

@@ -159,6 +159,7 @@ def test_further_presentations_are_ranked_checked_planned_and_told(entry: dict[s
     assert [check.kind for check in answer.checks if check.level.positive] == entry["raised"]
     assert answer.plan.urgency.value == entry["urgency"] and answer.plan.steps[0] == entry["step"]
     assert not [note for note in answer.notes if note.startswith("Contradiction")]
-    leaflet, cause = make_leaflet(answer, intake).to_dict(), causes()[entry["cause"]]
-    elsewhere = json.dumps({name: part for name, part in leaflet.items() if name != "cancer"})
+    sections, cause = make_leaflet(answer, intake).sections, causes()[entry["cause"]]
+    elsewhere = json.dumps([section.to_dict() for section in sections if section.id != "cancer"])
+    assert {"cancer", "next"} <= {section.id for section in sections}
     assert not groups()[cause.group].cancer or cause.plain not in elsewhere
