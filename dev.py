@@ -5,7 +5,7 @@
     python3 dev.py test     every check: ruff, mypy, import contract, tests (more words go to pytest)
     python3 dev.py bench    accuracy, seconds and memory on data with known answers
     python3 dev.py lock     write the lock files anew after a change of dependencies
-    python3 dev.py changelog  gather changelog.d into CHANGELOG.md
+    python3 dev.py changelog  fold the lines of changelog.d into CHANGELOG.md
 
 Each command first makes what it needs in .venv: hashed packages from a lock file, marrowscope itself in editable
 form, and a stamp, so that the second call starts at once.
@@ -17,6 +17,7 @@ import argparse
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -176,17 +177,29 @@ def lock(rest: list[str]) -> int:
 
 
 def changelog(rest: list[str]) -> int:
-    """CHANGELOG.md from the fragments, one area a heading."""
-    parts = [
-        "# Changelog",
-        "What a user sees. Gathered from `changelog.d` by `python3 dev.py changelog`.",
-        "## 0.1.0, unreleased",
-    ]
-    for path in sorted((ROOT / "changelog.d").glob("*.md")):
-        parts.append(f"### {path.stem.replace('-', ' ').capitalize()}")
-        parts.append(path.read_text(encoding="utf-8").strip())
-    (ROOT / "CHANGELOG.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8", newline="\n")
+    """The lines that wait in changelog.d go to the end of their areas in CHANGELOG.md; the files go."""
+    log, waiting = ROOT / "CHANGELOG.md", sorted((ROOT / "changelog.d").glob("*.md"))
+    lines = {path.stem: path.read_text(encoding="utf-8").strip() for path in waiting if path.name != "README.md"}
+    log.write_text(fold(log.read_text(encoding="utf-8"), lines), encoding="utf-8", newline="\n")
+    for area in lines:
+        (ROOT / "changelog.d" / f"{area}.md").unlink()
     return 0
+
+
+def fold(log: str, lines: dict[str, str]) -> str:
+    """The changelog with each area's lines at its end in the newest version; an area it lacks comes last there."""
+    head, newest, *older = re.split(r"^(?=## )", log, maxsplit=2, flags=re.MULTILINE)
+    begin, *areas = (part.strip() for part in re.split(r"^(?=### )", newest, flags=re.MULTILINE))
+    titles = [area.partition("\n")[0].casefold() for area in areas]
+    for name, added in lines.items():
+        title = f"### {name.replace('-', ' ').capitalize()}"
+        if not added:
+            continue
+        if title.casefold() in titles:
+            areas[titles.index(title.casefold())] += f"\n{added}"
+        else:
+            areas.append(f"{title}\n\n{added}")
+    return "\n\n".join(part.strip() for part in (head, begin, *areas, *older)) + "\n"
 
 
 COMMANDS = {"demo": demo, "test": test, "bench": bench, "lock": lock, "changelog": changelog}

@@ -21,7 +21,7 @@ TYPES = "node_modules/typescript/bin/tsc"
 
 def main() -> int:
     """Build when needed; the exit status."""
-    sources = [*HERE.glob("src/*.ts"), HERE / "build.mjs", HERE / "package-lock.json"]
+    sources = [*HERE.glob("src/**/*.ts"), HERE / "build.mjs", HERE / "package-lock.json"]
     if newer(BUNDLE, sources):
         return 0
     if not newer(INSTALLED, [HERE / "package-lock.json"]) and run(npm, "ci", "--ignore-scripts"):

@@ -28,7 +28,7 @@ SECONDS = 300_000
 
 BROWSER = [
     pytest.mark.needs("chromium"),
-    pytest.mark.skipif(not BUNDLE.is_file(), reason="front end not built: cd frontend && npm install && npm run build"),
+    pytest.mark.skipif(not BUNDLE.is_file(), reason="front end not built: .venv/bin/python frontend/build.py"),
 ]
 
 

@@ -20,6 +20,7 @@ from marrowscope.labelmap import LabelMap
 from marrowscope.lesion.detect import detect
 from marrowscope.lesion.edits import Edit, EditKind, apply_edits, mask_to_runs, runs_to_mask
 from marrowscope.lesion.types import Objects, Verdict
+from marrowscope.measurement import Severity
 from marrowscope.study import Role
 
 SCHEMA = Path(__file__).parents[1] / "docs" / "schema" / "assessment.schema.json"
@@ -182,3 +183,15 @@ def test_the_published_schema_is_current() -> None:
 def test_broken_assessments_are_named(text: str) -> None:
     with pytest.raises(ResultsError):
         from_json(text)
+
+
+@pytest.mark.parametrize(("side", "told"), [("right", True), ("left", False), (None, False)])
+def test_a_side_against_the_header_is_said(side: str | None, told: bool) -> None:
+    from marrowscope.assessment import prepare
+
+    found_side = prepare(phantom.study(), None, side)
+    checks = [c for c in found_side.qc if c.code == "side_given"]
+    assert [c.severity for c in checks] == [Severity.WARNING] * told
+    assert found_side.side == (side or "left")
+    if told:
+        assert checks[0].message == "the side was given as right, but the header says left"

@@ -27,6 +27,7 @@ from marrowscope.cohort.plots import bland_altman, read_reader_table, ticks
 from marrowscope.cohort.run import STATE, Outcome, _remember, assess_row
 from marrowscope.cohort.tables import Done, _joints, natural, open_table
 from marrowscope.errors import UsageError
+from marrowscope.followup.person import Person
 
 TABLES = ("measurements.csv", "studies.csv", "changes.csv", "lesion_changes.csv")
 
@@ -402,3 +403,19 @@ def test_judging_rows_grows_with_their_number_not_its_square(tmp_path: Path) -> 
     told = judged([Fate(r, True) for r in many], looks)
     assert all(f.runs and not f.reasons for f in told)
     assert len(fates(many)) == len(many)
+
+
+def test_visits_of_two_patients_are_said_before_anything_runs() -> None:
+    rows = [Row(2, "s1", visit, f"study_{visit}", site="knee", side="left") for visit in ("1", "2")]
+    seen = Look(site="knee", side="left", sequence_class="stir", person=Person("A1", "", "19600101"), sex="F")
+    other = replace(seen, person=Person("B2", "", "19600101"), sex="M")
+    found = [Fate(row, True, ()) for row in rows]
+    for now, words in (
+        (seen, []),
+        (replace(seen, person=Person(), sex=""), []),
+        (other, ["the headers of this subject's visits differ in patient ID, sex:"]),
+    ):
+        looks = dict(zip([row.name for row in rows], (seen, now), strict=True))
+        for fate in judged(found, looks):
+            assert [r[: len(w)] for r, w in zip(fate.reasons, words, strict=True)] == words
+            assert "A1" not in repr(looks)

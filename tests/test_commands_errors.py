@@ -171,6 +171,32 @@ def test_good_names_are_taken_and_a_label_beyond_16_bits_is_not_wrapped(tmp_path
         given.check(mask(tmp_path, b"1: femur\n2: tibia\n", value=65537), GRID)
 
 
+def test_the_bones_of_a_results_folder_bring_their_names(tmp_path: Path) -> None:
+    folder = tmp_path / "r" / "masks"
+    folder.mkdir(parents=True)
+    bones, run_record = mask(folder, b""), tmp_path / "r" / "run.json"
+    (folder / "bones.yaml").unlink()
+    with pytest.raises(UsageError, match="no names"):
+        given.check(bones, GRID)
+    for damaged in (b"{", b"[]", b'{"labels": {"lesions": {}}}', b'{"labels": {"bones": ["a"]}}', b"\xff"):
+        run_record.write_bytes(damaged)
+        with pytest.raises(UsageError, match=r"run\.json beside masks/ holds no names for bones"):
+            given.check(bones, GRID)
+    run_record.write_text('{"labels": {"bones": {"1": "femur", "2": "tibia"}}}', encoding="utf-8")
+    found = given.segment(phantom.exam(), bones_of_the_phantom(tmp_path / "p" / "masks"))
+    assert found.bones.codes == ("femur", "tibia")
+    given.check(bones, GRID)
+
+
+def bones_of_the_phantom(folder: Path) -> Path:
+    """The phantom's bones in a results folder."""
+    folder.mkdir(parents=True)
+    (folder.parent / "run.json").write_text('{"labels": {"bones": {"1": "femur", "2": "tibia"}}}', encoding="utf-8")
+    volume = phantom.bones(phantom.grid()).volume
+    nibabel.save(nibabel.Nifti1Image(volume.array.astype(np.uint8), volume.affine_ras), folder / "bones.nii.gz")
+    return folder / "bones.nii.gz"
+
+
 def test_a_cohort_does_not_write_into_the_results_of_one_study(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -250,3 +276,18 @@ def test_a_listener_is_told_at_once_what_cannot_work(tmp_path: Path, capsys: pyt
     assert run(["listen", "--data", str(tmp_path / "file"), "--allow", "CT=127.0.0.1"]) == ExitCode.USAGE
     assert "not a folder" in one_line(capsys)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_results_folder_is_no_study_and_no_place_for_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = tmp_path / "study" / "results"
+    results.mkdir(parents=True)
+    for name in ("assessment.json", "run.json", "reference.nii.gz"):
+        (results / name).write_text("{}", encoding="utf-8")
+    assert run(["inspect", str(results)]) == ExitCode.REFUSED
+    assert "'results' is a results folder, not a study" in one_line(capsys)
+    assert run(["simulate", "knee", "-o", str(results)]) == ExitCode.USAGE
+    assert "results is the results folder of one study" in one_line(capsys)
+    np.savez(tmp_path / "study" / "arrays.npz", one=np.zeros(3))
+    study = ms.read_study(tmp_path / "study")
+    assert {(r.what, r.code) for r in study.refusals} == {("results", "results_folder"), ("arrays.npz", "not_an_image")}
+    assert "NumPy" in next(r.reason for r in study.refusals if r.what == "arrays.npz")

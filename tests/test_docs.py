@@ -24,12 +24,13 @@ from needs import CHECKOUT
 sys.path.insert(0, str(CHECKOUT))
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+LINKED = [*PAGES, CHECKOUT / "CHANGELOG.md", *sorted((CHECKOUT / "docs" / "decisions").glob("*.md"))]
 PYTHON = [
     (page, text) for page in PAGES for text in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
 ]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", LINKED, ids=lambda p: p.name)
 def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
     local = [link for link in links if "://" not in link]

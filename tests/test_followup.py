@@ -17,12 +17,14 @@ from scipy.spatial.transform import Rotation
 import phantom
 from marrowscope.anatomy.given import GIVEN_MASK
 from marrowscope.assessment import conclude
+from marrowscope.assessment.types import SubjectRecord
 from marrowscope.comparing import compare_to
 from marrowscope.errors import UsageError
 from marrowscope.followup import Visit, compare
 from marrowscope.followup.compare import _one_person
 from marrowscope.followup.deltas import exam_deltas
 from marrowscope.followup.match import match
+from marrowscope.followup.person import Person
 from marrowscope.followup.register import BoneTransform, register_bone
 from marrowscope.followup.sdc import ABSOLUTE, RATIO, Limit, all_limits, limits_of, passes
 from marrowscope.followup.types import BoneFit, Fate, fate_words
@@ -96,6 +98,64 @@ def test_fates(before: list, after: list, fates: list[Fate]) -> None:
     change = compare(visit(before), visit(after, turn(3, (4.0, -3.0, 2.0))))
     assert change.comparable, change.reasons
     assert sorted(x.fate for x in change.lesions) == sorted(fates)
+
+
+ANNA, BERTA = Person("A1", "", "19600101"), Person("B2", "", "19800101")
+
+
+def of(person: Person, vouched: bool = False, sex: str = "", age: float | None = None, date: str = "") -> Visit:
+    """The same visit of somebody."""
+    same = visit([BOX])
+    assessment = replace(
+        same.assessment,
+        subject=SubjectRecord(age, sex),
+        provenance=replace(same.assessment.provenance, study_date=date),
+    )
+    return replace(same, assessment=assessment, person=person, vouched=vouched)
+
+
+@pytest.mark.parametrize(
+    ("prior", "now", "names"),
+    [
+        (of(ANNA), of(BERTA), "patient ID, birth date"),
+        (of(ANNA, sex="F"), of(ANNA, sex="M"), "sex"),
+        (of(ANNA, age=40, date="2020-01-01"), of(ANNA, age=60, date="2021-01-01"), "age"),
+        (of(replace(ANNA, pseudonym=True), sex="F"), of(BERTA, sex="M"), "sex"),
+    ],
+)
+def test_visits_of_two_patients_are_not_compared_unless_somebody_vouches(prior: Visit, now: Visit, names: str) -> None:
+    refused = compare(prior, now)
+    assert not refused.comparable
+    assert refused.reasons[0] == f"the headers speak of two patients: they differ in {names}"
+    assert "two patients" in refused.summary
+    assert "A1" not in repr(refused)
+    vouched = compare(replace(prior, vouched=True), now)
+    assert vouched.comparable
+    assert f"two patients (they differ in {names}), taken as one because told so" in vouched.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("prior", "now"),
+    [
+        (replace(ANNA, pseudonym=True), replace(BERTA, pseudonym=True)),
+        (Person("A1", "EAST"), Person("A1X", "WEST")),
+    ],
+)
+def test_what_one_patient_may_have_two_of_is_a_doubt(prior: Person, now: Person) -> None:
+    change = compare(of(prior), of(now))
+    assert change.comparable
+    assert "check that both visits are of one person" in change.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("prior", "now"),
+    [(of(ANNA), of(Person())), (of(ANNA, sex="F"), of(ANNA)), (of(ANNA, sex="F"), of(ANNA, sex="female")),
+     (of(ANNA, age=44, date="2020-01-01"), of(ANNA, age=46, date="2021-06-01")), (of(ANNA, age=44), of(ANNA, age=60))],
+)  # fmt: skip
+def test_one_patient_and_what_is_not_known_raise_no_doubt_of_it(prior: Visit, now: Visit) -> None:
+    change = compare(prior, now)
+    assert change.comparable
+    assert not any("person" in r or "patient" in r for r in change.reasons)
 
 
 def test_change_of_volume_is_the_true_one() -> None:

@@ -56,6 +56,15 @@ def test_a_header_against_the_fibula_leaves_the_side_open() -> None:
     assert "not assessable" in check.consequence
 
 
+def test_a_given_side_against_the_header_counts_only_where_the_fibula_agrees() -> None:
+    bones, grid = knee("left")
+    assert lateral_direction(bones, grid, "left", "right")[0] == 1.0
+    sign, check = lateral_direction({**bones, "fibula": np.zeros(grid.shape, bool)}, grid, "left", "right")
+    assert sign is None
+    assert check.severity is Severity.WARNING
+    assert "given as left, the header says right" in check.message
+
+
 def test_without_header_and_fibula_there_are_no_regions() -> None:
     bones, grid = knee("left")
     sign, _ = lateral_direction({**bones, "fibula": np.zeros(grid.shape, bool)}, grid, "")

@@ -183,6 +183,10 @@ def test_other_makers_answers_are_understood_and_nobody_is_named() -> None:
         ({"item": [{"linkId": "about/age", "answer": [{"valueInteger": 430}]}]}, "years between 0 and 120"),
         ({"item": [{"linkId": "details", "item": []}]}, "details of no finding"),
         ({"resourceType": "Patient"}, "a FHIR Patient"),
+        ({"item": "no"}, "item is no list of objects"),
+        ({"item": ["no"]}, "item is no list of objects"),
+        ({"item": {"linkId": "about/age", "answer": [{"valueInteger": 60}]}}, "item is no list of objects"),
+        ({"item": [{"linkId": "symptoms/fever", "answer": "yes"}]}, "answer of linkId 'symptoms/fever' is no list"),
         ({"item": nested(20)}, "nested deeper"),
         (
             {"item": [{"linkId": "details", "item": [ANSWERED, {"linkId": "details/modality", "answer": [QUANTITY]}]}]},

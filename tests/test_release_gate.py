@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -168,3 +169,24 @@ def test_signed_results_leave_and_an_amendment_after_its_own_signature(
     earlier = sorted((folders["amended"] / "versions").glob("*.json"))
     assert [from_json(p.read_text()).released_by for p in earlier] == ["", "Dr A", ""]
     assert replace(released, released_by="").released_by == ""
+
+
+def test_a_folder_knows_its_patient_for_a_comparison_and_tells_nobody(folders: dict[str, Path]) -> None:
+    header = json.loads((folders["signed"] / "dicom" / "source.json").read_text())["header"]
+    number = header["00100020"]["Value"][0]
+    visit = read_results(folders["signed"]).visit()
+    assert visit.person.patient_id == number.upper()
+    assert visit.person.born == header.get("00100030", {}).get("Value", [""])[0]
+    assert number.upper() not in repr(visit)
+
+
+def test_what_has_not_changed_since_it_was_signed_is_not_signed_again(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "r"
+    shutil.copytree(folders["unsigned"], folder)
+    assert release(folder, "Dr A", NOW).status.value == "final"
+    before = (folder / "assessment.json").read_bytes()
+    with pytest.raises(UsageError, match=r"signed \(final\) and has not changed since"):
+        release(folder, "Dr B", NOW)
+    assert run(["release", str(folder), "--by", "Dr B"]) == 2
+    assert (folder / "assessment.json").read_bytes() == before
+    assert len(list((folder / "versions").glob("*.json"))) == 1

@@ -19,6 +19,7 @@ from marrowscope.study import FatSuppression, PatientFacts, Sequence, Study, rea
 from marrowscope.study.qc.dixon import check_swap
 from marrowscope.study.qc.extent import check_coverage, check_maturity
 from marrowscope.study.qc.ghosts import check_motion_inside
+from marrowscope.study.qc.judge import _same_frame
 from marrowscope.study.qc.metal import MARGIN_MM, check_metal, find_metal
 from marrowscope.study.qc.morphology import grown, shrunk
 from marrowscope.study.qc.noise import check_motion, check_snr
@@ -26,7 +27,8 @@ from marrowscope.study.qc.physis import check_growth_plates
 from marrowscope.study.qc.slices import Slices, coarse
 from marrowscope.study.qc.suppression import check_suppression
 from marrowscope.study.qc.voids import boxes_of, near
-from marrowscope.volume import Volume
+from marrowscope.study.types import NiftiSource, Role, SequenceClass, Series
+from marrowscope.volume import Volume, ras_to_lps
 from needs import shared_root
 from study_files import save, series
 
@@ -315,3 +317,39 @@ def test_maturity_goes_by_age_and_unknown_is_not_adult(age: float | None, severi
     check = check_maturity(PatientFacts(age))
     assert check.severity is severity
     assert (check.value is not None and check.value.measured) is (age is not None)
+
+
+def nifti_series(codes: tuple[int, int], order: list[int], affine: np.ndarray) -> Series:
+    """A series of a NIfTI file whose axes are stored in that order."""
+    image = nibabel.Nifti1Image(np.zeros((30, 40, 6), np.float32), affine)
+    image = image.as_reoriented(np.array([[a, 1] for a in order]))
+    placed = image.affine.copy()
+    image.set_sform(placed, codes[0])
+    image.set_qform(placed, codes[1])
+    source = NiftiSource(Path("file.nii"), placed, image.header)
+    volume = Volume(np.asarray(image.dataobj), ras_to_lps(placed.astype(np.float32)))
+    return Series("file", 1, "", Role.OTHER, SequenceClass.UNKNOWN, (), Sequence(), volume, source)
+
+
+@pytest.mark.parametrize(
+    ("fluid", "t1", "together"),
+    [((1, 1), (1, 1), True), ((1, 1), (2, 0), True), ((2, 1), (2, 0), True), ((2, 0), (2, 2), False),
+     ((1, 1), (4, 4), False), ((0, 0), (0, 0), False), ((1, 1), (0, 0), False)],
+)  # fmt: skip
+def test_a_file_saved_anew_shares_the_frame_of_the_scanner(fluid: tuple, t1: tuple, together: bool) -> None:
+    here, elsewhere = np.diag([1.0, 1.0, 3.0, 1.0]), np.diag([1.0, 2.0, 2.0, 1.0])
+    one = nifti_series(fluid, [0, 1, 2], here)
+    assert _same_frame(one, nifti_series(t1, [0, 1, 2], elsewhere)) is together
+    for order in ([0, 1, 2], [2, 0, 1]):  # the same voxels are in one place, whatever the codes and the axis order
+        assert _same_frame(one, nifti_series(t1, order, here))
+
+
+@pytest.mark.needs("shared:data/si_joint")
+def test_a_t1_in_another_axis_order_says_the_same_of_fat_suppression(shared: Path, tmp_path: Path) -> None:
+    folder = shared / "data" / "si_joint" / "1007"
+    t1 = nibabel.as_closest_canonical(nibabel.load(folder / "t1.nii.gz"))
+    nibabel.save(nibabel.Nifti1Image(np.asarray(t1.dataobj), t1.affine), tmp_path / "t1.nii.gz")  # float64, code 2
+    study = read_study(folder, series={"fluid": Path("stir.nii.gz"), "t1": tmp_path / "t1.nii.gz"})
+    before, after = sacroiliac("1007").fluid, study.fluid
+    assert before is not None and after is not None
+    assert after.check("fat_suppression") == before.check("fat_suppression")

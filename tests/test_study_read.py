@@ -215,6 +215,21 @@ def test_two_images_with_one_uid_are_refused(tmp_path: Path) -> None:
     assert [r.code for r in study.refusals] == ["conflicting_copies"]
 
 
+@pytest.mark.parametrize("order", ["0_cut.dcm", "z_cut.dcm"])
+def test_a_damaged_copy_is_refused_by_name_and_the_whole_one_used(tmp_path: Path, order: str) -> None:
+    folder = save(series(truth()), tmp_path / "study")
+    (folder / order).write_bytes((folder / "0003").read_bytes()[:-300])
+    study = read_study(folder)
+    assert np.array_equal(study.series[0].volume.array, truth())
+    assert [(r.what, r.code, r.count) for r in study.refusals] == [(order, "pixels_truncated", 1)]
+
+
+def test_a_damaged_copy_does_not_hide_that_two_others_conflict(tmp_path: Path) -> None:
+    folder = save([*series(truth()), instance(truth(seed=5), 2)], tmp_path / "study")
+    (folder / "cut.dcm").write_bytes((folder / "0002").read_bytes()[:-300])
+    assert "conflicting_copies" in [r.code for r in read_study(folder).refusals]
+
+
 def test_a_slice_sent_again_under_a_new_uid_is_dropped_with_a_reason(tmp_path: Path) -> None:
     slices = series(truth())
     again = instance(truth(), 2)

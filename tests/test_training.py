@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -28,7 +29,7 @@ from needs import CHECKOUT
 
 sys.path.insert(0, str(CHECKOUT))
 
-from training.knee import bake, images
+from training.knee import bake, images, package, subjects
 from training.si_joint import data, simulate_lesions, split_labels
 
 SCRIPTS = sorted((CHECKOUT / "training").rglob("*.py"))
@@ -94,6 +95,30 @@ def test_every_sacroiliac_case_is_held_out_once() -> None:
     assert sorted(case for fold in data.FOLDS for case in fold) == sorted(data.REGION_CASES)
     card = load_card(si_model.REGION)
     assert [set(w.held_out) for w in card.weights] == [set(fold) for fold in data.FOLDS]
+
+
+def test_the_knee_card_as_packed_holds_out_the_subjects_of_the_shipped_one(tmp_path: Path) -> None:
+    """The split, and the card made from it, by the names of the maps alone; visits of one subject stay together."""
+    shipped = load_card("knee")
+    held = {name.split("_")[0] for name in shipped.weights[0].held_out}
+    trained = set(shipped.settings["trained_subjects"])
+    run, maps, labels = (tmp_path / name for name in ("run", "maps", "labels"))
+    for folder in (run, maps, labels):
+        folder.mkdir()
+    for subject in held | trained:
+        (maps / f"{subject}_00m.json").write_text(json.dumps({"subject": subject}))
+        for visit in ("00m", "72m"):
+            (labels / f"{subject}_{visit}.nii.gz").write_text(f"{subject} {visit}")
+    assert subjects.split(maps) == (trained, held)
+    (run / "knee.onnx").write_bytes(b"weights")
+    (run / "log.jsonl").write_text('{"step": 1, "minutes": 1, "femur": 0.1}\n{"step": 9, "minutes": 2, "femur": 0.9}\n')
+    card = package.card(run, maps, labels, {"bench": {"dice": 0.9}})
+    assert card["weights"][0]["held_out"] == sorted(f"{s}_{v}" for s in held for v in ("00m", "72m"))
+    assert card["settings"] == {"trained_subjects": sorted(trained)}
+    assert card["results"] == {"held_out_slices": {"femur": 0.9}, "bench": {"dice": 0.9}}
+    assert len(card["images"]) == 2 * len(held | trained)
+    assert (card["outputs"], card["version"]) == (list(shipped.outputs), shipped.version)
+    assert card["failures"] == list(shipped.failures)
 
 
 class _Booster:

@@ -56,6 +56,8 @@ def test_a_study_from_drop_to_signature_and_after_a_restart(
         assert stale.status_code == 422
         signed = client.post(f"/studies/{study}/sign", data={"revision": "5"})
         assert signed.status_code == 200 and state(client, study)["status"] == "final"
+        twice = client.post(f"/studies/{study}/sign", data={"revision": "6"})
+        assert twice.status_code == 422 and "has not changed since" in twice.text
         after = edit(client, study, kind="accept", label=whole["label"])
         assert after.json()["status"] == "amended"
         final = state(client, study)

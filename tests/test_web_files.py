@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation
 from marrowscope.errors import ResultsError, UsageError
 from marrowscope.volume import Volume, ras_to_lps
 from marrowscope.web.work.codec import load, save
+from marrowscope.web.work.common import OpenObjects
 from marrowscope.web.work.viewer_files import Orientation, mask_of, runs_of, windows
 
 
@@ -117,3 +118,16 @@ def test_a_stored_tree_cannot_name_a_foreign_class_and_a_missing_one_is_told(tmp
     with pytest.raises(TypeError):
         save(object(), tmp_path / "odd")
     assert not (tmp_path / "odd").exists()
+
+
+def test_the_studies_read_last_stay_open_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr("marrowscope.web.work.codec.load", lambda _, folder: loaded.append(folder.name) or object())
+    opened = OpenObjects(2)
+    first = opened(tmp_path / "a")
+    opened(tmp_path / "b")
+    assert opened(tmp_path / "a") is first
+    opened(tmp_path / "c")  # closes b, unused for longest
+    assert opened(tmp_path / "a") is first
+    opened(tmp_path / "b")
+    assert loaded == ["a", "b", "c", "b"]

@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from marrowscope.reasoning.explain import topics
 from marrowscope.web.app import create_app
 from marrowscope.web.settings import WebSettings
+from marrowscope.web.written_report import drafted_answers, is_draft
 from web_helpers import BASE, HOSTILE, PORT, TOKEN, assessed, running
 
 
@@ -62,6 +63,43 @@ def test_a_case_without_images_from_intake_to_released_leaflet(tmp_path: Path) -
         assert client.post(f"/studies/{study}/leaflet/release", data={"revision": number}).status_code == 200
         assert "Dr Test" in client.get(f"/studies/{study}/leaflet/page").text
         assert client.get(f"/studies/{study}/viewer").status_code == 404
+
+
+REPORT = """Patient Name: Harriet Bloomfield
+MRN: 88213345
+MRI LEFT KNEE. HISTORY: 67-year-old female with knee pain for 3 weeks. No trauma.
+FINDINGS: Extensive bone marrow edema in the medial femoral condyle with a thin subchondral low-signal line.
+No articular surface collapse. <script>alert(1)</script> A stress fracture of the tibia cannot be excluded.
+"""
+
+
+def test_a_pasted_report_becomes_answers_to_be_checked(tmp_path: Path) -> None:
+    with running(tmp_path) as client:
+        page = client.post("/cases", data={"report": REPORT}).text
+        assert "Drafted from the report: check it" in page and "cannot be excluded" in page
+        for code, state in (("subchondral_line", "yes"), ("collapse", "no"), ("acute_trauma", "no")):
+            assert f'name="f.{code}" value="{state}" checked' in page, code
+        assert 'name="region.medial_femoral_condyle" value="yes" checked' in page and 'value="67"' in page
+        assert "Bloomfield" not in page and "88213345" not in page and "<script>alert" not in page
+        assert len(ranking(page)) >= 3, "causes are ranked at once"
+        study = re.findall(r'action="/studies/(\w+)/intake"', page)[0]
+        client.post(f"/studies/{study}/intake", data={"site": "knee", "note": ""})
+        assert "Drafted from the report" not in client.get(f"/studies/{study}/intake").text, "checked: the note is out"
+
+
+def test_a_report_that_is_none_begins_no_case(tmp_path: Path) -> None:
+    with running(tmp_path) as client:
+        answer = client.post("/cases", data={"report": "MRI of the brain: no infarct.", "label": "a brain"})
+        assert answer.status_code == 422 and "go back" in answer.text and "marrowscope intake" not in answer.text
+        assert "a brain" not in client.get("/").text
+
+
+def test_a_long_draft_is_cut_at_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = drafted_answers(REPORT)["note"]
+    monkeypatch.setattr("marrowscope.web.written_report.NOTE_CHARACTERS", 300)
+    note = drafted_answers(REPORT)["note"]
+    assert len(note) <= 300 < len(whole) and whole.startswith(note + "\n")
+    assert is_draft(note) and not is_draft("checked by me")
 
 
 def test_every_knowledge_entry_is_a_page_whose_claims_have_a_basis(tmp_path: Path) -> None:

@@ -313,6 +313,20 @@ def test_the_door_refuses_an_old_python_and_names_the_missing_package(tmp_path: 
         assert not (tmp_path / ".venv").exists()
 
 
+def test_the_door_folds_waiting_lines_into_the_newest_version(tmp_path: Path) -> None:
+    shutil.copy(CHECKOUT / "dev.py", tmp_path)
+    waiting, log = tmp_path / "changelog.d", tmp_path / "CHANGELOG.md"
+    waiting.mkdir()
+    head, older = "# Changelog\n\n## 2, unreleased\n\nNew.\n\n", "## 1\n\n### Web\n\n- c\n"
+    log.write_text(f"{head}### SI joint\n\n- a\n\n### Web\n\n- b\n\n{older}")
+    for name, text in (("README", "How."), ("si-joint", "- d\n  e\n"), ("care", "- f\n"), ("web", "")):
+        (waiting / f"{name}.md").write_text(text)
+    for _ in range(2):  # a second time there is nothing to fold
+        subprocess.run([sys.executable, "dev.py", "changelog"], cwd=tmp_path, check=True)
+        assert log.read_text() == f"{head}### SI joint\n\n- a\n- d\n  e\n\n### Web\n\n- b\n\n### Care\n\n- f\n\n{older}"
+        assert [path.name for path in waiting.iterdir()] == ["README.md"]
+
+
 def pins(text: str) -> dict[str, str]:
     """Package to pinned version of a lock file."""
     found = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", text, flags=re.MULTILINE)

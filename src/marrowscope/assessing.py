@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -31,6 +31,7 @@ class AssessRequest:
         bones: mask to search. intake: intake file.
         prior: an earlier visit: its results folder, or its study, which is then assessed on the way.
         light: leave the renderings out (see :func:`marrowscope.results.write_light`).
+        same_patient: the user says that both visits are of one patient, whatever their headers say.
     """
 
     study: str = ""
@@ -41,6 +42,7 @@ class AssessRequest:
     intake: str = ""
     prior: str = ""
     light: bool = False
+    same_patient: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -60,7 +62,8 @@ def assess_to(request: AssessRequest, out: Path, progress: Progress = silent, pr
             request's own.
 
     Returns:
-        DONE, or PARTLY_NOT_ASSESSABLE when the assessment lists something that was not assessed.
+        DONE, or PARTLY_NOT_ASSESSABLE when the assessment lists something that was not assessed, or its change is not
+        assessable.
 
     Raises:
         NoFluidSeriesError: refused; an inspection folder is written first. Other MarrowscopeErrors as they come.
@@ -102,7 +105,9 @@ def assess_to(request: AssessRequest, out: Path, progress: Progress = silent, pr
     else:
         write_results(out, assessed, request.to_dict(), clock.seconds, beside=_beside(prior, assessed))
     clock("writing", 1, 1)
-    return ExitCode.PARTLY_NOT_ASSESSABLE if assessed.assessment.not_assessed else ExitCode.DONE
+    change = assessed.assessment.change
+    partly = assessed.assessment.not_assessed or (change is not None and not change["comparable"])
+    return ExitCode.PARTLY_NOT_ASSESSABLE if partly else ExitCode.DONE
 
 
 @cache
@@ -144,7 +149,9 @@ def _intake(request: AssessRequest) -> Intake | None:
 
 
 def _prior(request: AssessRequest) -> Visit | None:
-    return visit_of(Path(request.prior), request.site, request.side) if request.prior else None
+    if not request.prior:
+        return None
+    return replace(visit_of(Path(request.prior), request.site, request.side), vouched=request.same_patient)
 
 
 def visit_of(path: Path, site: str = "", side: str = "") -> Visit:
@@ -153,9 +160,9 @@ def visit_of(path: Path, site: str = "", side: str = "") -> Visit:
     Raises:
         ResultsError, InputError, UsageError: neither can be used.
     """
-    from marrowscope.results import ASSESSMENT, read_results
+    from marrowscope.results import holds_results, read_results
 
-    if (path / ASSESSMENT).is_file():
+    if holds_results(path):
         return read_results(path).visit()
     from marrowscope.assessment.pipeline import assess_with_objects
     from marrowscope.study import read_study
@@ -166,10 +173,12 @@ def visit_of(path: Path, site: str = "", side: str = "") -> Visit:
 
 def _visit(assessed: Assessed) -> Visit:
     from marrowscope.followup import Visit
+    from marrowscope.followup.person import Person
 
     objects = assessed.objects
     assert objects is not None  # assessed from a study
-    return Visit(assessed.assessment, objects.anatomy.bones, objects.lesions, objects.exam.fluid.volume)
+    masks, person = (objects.anatomy.bones, objects.lesions), Person.of(objects.exam.study.dicom_header)
+    return Visit(assessed.assessment, *masks, objects.exam.fluid.volume, person)
 
 
 def _beside(prior: Visit | None, assessed: Assessed) -> Mapping[str, Figure]:

@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "assess": ("marrowscope.commands.assess:assess", "Find, measure and explain the edema in one study."),
     "inspect": ("marrowscope.commands.study:inspect", "Say what a study holds, series by series, with reasons."),
     "reason": ("marrowscope.commands.reasoning:reason", "Causes, cancer check and plan from an intake, no images."),
-    "intake": ("marrowscope.commands.reasoning:intake", "Write, check and complete an intake; search its words."),
+    "intake": ("marrowscope.commands.reasoning:intake", "Draft an intake from a report; write, check, complete one."),
     "explain": ("marrowscope.commands.explain:explain", "Explain a cause, symptom, test, treatment or question."),
     "compare": ("marrowscope.commands.compare:compare", "Compare two visits of one joint."),
     "cohort": ("marrowscope.commands.cohort:cohort", "Assess many studies: tables, gallery, change."),

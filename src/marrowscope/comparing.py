@@ -12,7 +12,7 @@ from marrowscope.errors import UsageError
 from marrowscope.followup import Visit, compare
 from marrowscope.knowledge.choices import check_side
 from marrowscope.progress import Progress, silent
-from marrowscope.results import ASSESSMENT, check_target, read_results, write_comparison
+from marrowscope.results import check_target, holds_results, read_results, write_comparison
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def compare_to(
-    visits: Sequence[Path], out: Path, site: str = "", side: str = "", progress: Progress = silent
+    visits: Sequence[Path],
+    out: Path,
+    site: str = "",
+    side: str = "",
+    progress: Progress = silent,
+    same_patient: bool = False,
 ) -> Mapping[str, Any]:
     """Compare visits, oldest first, and write the last one's folder with the change in it.
 
@@ -31,6 +36,7 @@ def compare_to(
 
     Args:
         visits: at least two. out: folder to write. site, side: for studies that do not tell.
+        same_patient: all are of one patient, whatever their headers say.
 
     Returns:
         The change, as in ``change.json``.
@@ -49,11 +55,12 @@ def compare_to(
         )
     check_side(side)
     check_target(out)
-    prior = _chain([visit_of(v, site, side) for v in visits[:-1]])
+    prior = _chain([replace(visit_of(v, site, side), vouched=same_patient) for v in visits[:-1]])
     last = visits[-1]
-    if (last / ASSESSMENT).is_file():
+    if holds_results(last):
         return _with_results(prior, visits[-2], last, out)
-    return _with_study(prior, AssessRequest(study=str(last), site=site, side=side), out, progress)
+    request = AssessRequest(study=str(last), site=site, side=side, same_patient=same_patient)
+    return _with_study(prior, request, out, progress)
 
 
 def _chain(visits: list[Visit]) -> Visit:
@@ -68,9 +75,9 @@ def _chain(visits: list[Visit]) -> Visit:
 def _with_results(prior: Visit, prior_folder: Path, current: Path, out: Path) -> Mapping[str, Any]:
     now = read_results(current)
     change = compare(prior, now.visit()).to_dict()
-    earlier = read_results(prior_folder) if (prior_folder / ASSESSMENT).is_file() else None
+    earlier = read_results(prior_folder) if holds_results(prior_folder) else None
     beside = _pictures(prior_folder, current, change) if earlier is not None else {}
-    write_comparison(out, now, replace(now.assessment, change=change), beside, earlier)
+    write_comparison(out, now, replace(now.assessment, change=change), beside, earlier, prior.vouched)
     return change
 
 

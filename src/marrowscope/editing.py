@@ -52,7 +52,7 @@ def edit_results(
 
     old = read_results(folder)
     was = old.assessment
-    visit = _prior(was, prior)
+    visit = _prior(old, prior)
     objects = _detected(old, study, progress)
     so_far = apply_edits(objects, was.edits)
     if not np.array_equal(so_far.lesions.volume.array, old.mask("lesions").volume.array):
@@ -100,12 +100,14 @@ def _intake(was: Assessment) -> Intake | None:
     return Intake.from_dict(dict(was.intake))
 
 
-def _prior(was: Assessment, prior: Path | None) -> Visit | None:
+def _prior(old: Results, prior: Path | None) -> Visit | None:
+    """The earlier visit, vouched for where the comparison in the folder was."""
     if prior is not None:
         from marrowscope.results import read_results
 
-        return read_results(prior).visit()
-    if was.change is not None:
+        vouched = bool(old.run.get("settings", {}).get("same_patient"))
+        return replace(read_results(prior).visit(), vouched=vouched)
+    if old.assessment.change is not None:
         raise UsageError("a result that holds a comparison", "the earlier visit again", "give --prior RESULTS")
     return None
 

@@ -27,6 +27,12 @@ ORTHOGONALITY_TOLERANCE = 1e-3
 HALF_VOXEL = 0.5 + 1e-6
 """A voxel reaches this far from its centre; the millionth absorbs round-off of two affines."""
 
+SAME_VOXEL = 1e-3
+"""Points no farther than this from voxel centres, in voxels, lie on them: single precision over 500 voxels is 1e-4."""
+
+COSINE_DIGITS = 6
+"""Direction cosines that agree to these digits are a tie, which the first axis wins whatever the round-off."""
+
 OBLIQUE_COSINE = 0.8
 """A plane is named axial, coronal or sagittal when its normal's largest cosine reaches this (~37 degrees)."""
 
@@ -114,8 +120,17 @@ class Volume:
 
     @property
     def axis_codes(self) -> str:
-        """Three letters: where each index axis points, e.g. ``"LPS"``."""
-        return "".join(direction_letter(self.directions[:, a]) for a in range(3))
+        """Three letters: where each index axis points, e.g. ``"LPS"``; each patient axis is named once.
+
+        In a doubly oblique grid two index axes can be nearest to one patient axis: the nearer one takes it.
+        """
+        cosines = np.round(self.directions, COSINE_DIGITS)
+        letters, free = [""] * 3, [0, 1, 2]
+        for a in np.argsort(-np.abs(cosines).max(axis=0), kind="stable"):
+            axis = free[int(np.abs(cosines[free, a]).argmax())]
+            letters[a] = _AXIS_LETTERS[axis][int(cosines[axis, a] > 0)]
+            free.remove(axis)
+        return "".join(letters)
 
     @property
     def plane(self) -> str:
@@ -142,8 +157,18 @@ class Volume:
         """Whether both grids have one shape and no voxel centre differs by more than the tolerance."""
         if self.shape != other.shape:
             return False
-        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1).T
+        corners = _corners(self.shape)
         return float(np.abs(self.to_world(corners) - other.to_world(corners)).max()) <= tolerance_mm
+
+    def same_voxels(self, other: Volume, tolerance_mm: float = GRID_TOLERANCE_MM) -> bool:
+        """Whether both grids have the same voxel centres, in whatever axis order and direction."""
+        whole = np.rint(np.linalg.inv(self.affine) @ other.affine)
+        corners = np.c_[_corners(other.shape), np.ones(8)]
+        ends = corners @ whole.T
+        off = np.abs(ends @ self.affine.T - corners @ other.affine.T).max()
+        ordered = (np.abs(whole[:3, :3]).sum(axis=0) == 1).all()
+        onto = {tuple(end) for end in ends[:, :3]} == {tuple(corner) for corner in _corners(self.shape)}
+        return bool(ordered) and onto and float(off) <= tolerance_mm
 
     def with_array(self, array: AnyArray) -> Volume:
         """The same grid holding another array of the same shape.
@@ -154,6 +179,11 @@ class Volume:
         if array.shape != self.array.shape:
             raise GeometryError(f"an array of shape {array.shape}", f"this grid's shape {self.array.shape}")
         return replace(self, array=array)
+
+
+def _corners(shape: tuple[int, int, int]) -> FloatArray:
+    """Indices of the eight corner voxels, shape (8, 3)."""
+    return np.array(np.meshgrid(*[(0.0, n - 1.0) for n in shape])).reshape(3, -1).T
 
 
 def direction_letter(vector: npt.ArrayLike) -> str:
@@ -177,13 +207,24 @@ def resample(volume: Volume, grid: Volume, *, order: int = 1, outside: float = 0
     """
     from scipy import ndimage
 
-    matrix = np.linalg.inv(volume.affine) @ grid.affine
+    matrix = _whole_steps(np.linalg.inv(volume.affine) @ grid.affine, grid)
     source = volume.array if order == 0 else volume.array.astype(np.float32)
     sampled = ndimage.affine_transform(
         source, matrix[:3, :3], matrix[:3, 3], output_shape=grid.shape, order=order, mode="nearest"
     )
     sampled[~covered(volume, grid)] = outside
     return replace(grid, array=np.asarray(sampled))
+
+
+def _whole_steps(matrix: FloatArray, grid: Volume) -> FloatArray:
+    """The index-to-index matrix without the round-off of its affines, where it leads from voxel centre to voxel centre.
+
+    So a volume stored in another axis order is sampled without blending neighbours, and gives the same values.
+    """
+    whole = np.rint(matrix)
+    farthest = np.array([*(n - 1 for n in grid.shape), 1])
+    off = float((np.abs(matrix - whole) @ farthest)[:3].max())
+    return whole if off <= SAME_VOXEL else matrix
 
 
 def covered(volume: Volume, grid: Volume) -> npt.NDArray[np.bool_]:

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from training.knee import images
-from training.knee.train import Net, evaluate, export, split
+from training.knee.subjects import split
+from training.knee.train import Net, evaluate, export
 
 BATCHES, BATCH = 50, 12
 """Training slices that the norms of a blended network are laid out on."""

@@ -20,7 +20,8 @@ import onnxruntime
 import torch
 from onnx import compose, helper, numpy_helper
 
-from training.knee.train import evaluate, split
+from training.knee.subjects import split
+from training.knee.train import evaluate
 
 PARTS = ("bones", "edema")
 IMAGE, LOGITS = "image", "logits"

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from training.knee.images import PIXEL_MM
-from training.knee.train import held_out
+from training.knee.subjects import held_out
 
 VERSION = "1.4"
 FOLDER = Path(__file__).parents[2] / "src" / "marrowscope" / "models" / "knee"

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-import zlib
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +22,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset
 
 from training.knee import images
+from training.knee.subjects import split
 
 CHANNELS = (8, 24, 48, 96, 128)
 """Of the shipped network, finest level first."""
@@ -34,19 +34,6 @@ learning from two."""
 
 WEIGHTS = (1.0, 1.0, 1.0, 2.0, 2.0)
 """Of background, femur, tibia, patella, fibula in the cross-entropy: the small bones are the ones missed."""
-
-HELD_OUT = 5
-"""One subject in this many is held out (by CRC-32 of the name), visits together."""
-
-
-def held_out(subject: str) -> bool:
-    return zlib.crc32(subject.encode()) % HELD_OUT == 0
-
-
-def split(folder: Path) -> tuple[set[str], set[str]]:
-    """(training, held-out) subjects of a folder of baked maps."""
-    subjects = {json.loads(p.read_text())["subject"] for p in folder.glob("*.json")}
-    return {s for s in subjects if not held_out(s)}, {s for s in subjects if held_out(s)}
 
 
 def unit(a: int, b: int) -> nn.Sequential:

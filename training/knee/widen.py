@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from training.knee import images, train
+from training.knee.subjects import split
 from training.unfold import unfold
 
 WIDE = (16, 32, 64, 128, 160)
@@ -75,7 +76,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     torch.save(net.state_dict(), args.out / "last.pt")
     train.export(net, args.out / "knee.onnx")
-    record = {"step": args.steps, **train.evaluate(net, args.maps, train.split(args.maps)[1])}
+    record = {"step": args.steps, **train.evaluate(net, args.maps, split(args.maps)[1])}
     (args.out / "log.jsonl").write_text(json.dumps(record) + "\n")
     print(record)
 

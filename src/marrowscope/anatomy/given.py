@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -26,6 +27,8 @@ SEARCH_REGION = "search_region"
 MINIMUM_OVERLAP = 0.98
 """Share of a given mask that must lie inside the fluid grid; less means it belongs to another series."""
 
+RUN, MASKS = "run.json", "masks"
+"""Where a results folder keeps the names of its label values, and the masks themselves."""
 
 MOST_LABELS = 65535
 """Highest label of a mask; label maps are kept with 16 bits."""
@@ -34,8 +37,8 @@ MOST_LABELS = 65535
 def segment(exam: Exam, bones: Path | Volume) -> Anatomy:
     """The given mask as anatomy, resampled to the fluid grid when its own grid differs.
 
-    A label map's names come from a YAML of the same stem beside it (``1: femur``); without one, a single
-    label is the search region.
+    A label map's names come from a YAML of the same stem beside it (``1: femur``), or from the ``run.json`` of the
+    results folder that it lies in; without either, a single label is the search region.
 
     A DICOM SEG names its segments itself, and may bring regions (see :mod:`marrowscope.anatomy.from_seg`).
 
@@ -107,10 +110,30 @@ def _read(path: Path) -> tuple[Volume, dict[int, str] | None]:
     from marrowscope.study.nifti import read_nifti
 
     volume, _ = read_nifti(path)
-    sidecar = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".yaml")
-    if not sidecar.is_file():
-        return volume, None
-    return volume, _names_in(sidecar)
+    stem = path.name.removesuffix(".gz").removesuffix(".nii")
+    sidecar, run = path.with_name(f"{stem}.yaml"), path.resolve().parent.parent / RUN
+    if sidecar.is_file():
+        return volume, _names_in(sidecar)
+    if path.resolve().parent.name == MASKS and run.is_file():
+        return volume, _names_of_results(run, stem)
+    return volume, None
+
+
+def _names_of_results(run: Path, mask: str) -> dict[int, str]:
+    """Label to name of a mask that lies in a results folder, from its ``run.json``.
+
+    Raises:
+        UsageError: the record cannot be read, or has no names for that mask.
+    """
+    try:
+        names = json.loads(run.read_text(encoding="utf-8"))["labels"][mask]
+        return {int(label): str(name) for label, name in names.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(
+            f"{run.name} beside {MASKS}/ holds no names for {mask}",
+            "a whole results folder",
+            f"put {mask}.yaml with lines such as '1: femur' beside the mask",
+        ) from error
 
 
 def _names_in(sidecar: Path) -> dict[int, str]:

@@ -83,7 +83,7 @@ def segment(exam: Exam) -> Anatomy:
 def assemble(exam: Exam, outlines: Mapping[str, BoolArray], chances: Chances) -> Anatomy:
     """Everything that follows from the bones' outlines."""
     grid = exam.image
-    lateral, side_check = lateral_direction(outlines, grid, exam.side)
+    lateral, side_check = lateral_direction(outlines, grid, exam.side, exam.study.side.value or "")
     marrow = {name: within(mask, grid, CORTEX_MM) for name, mask in outlines.items()}
     bones = LabelMap.from_masks(grid, marrow)
     found = LabelMap.from_masks(grid, dict(outlines))

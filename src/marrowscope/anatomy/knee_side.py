@@ -20,28 +20,41 @@ FIBULA_OFFSET_MM = 12.0
 """The fibula's centre lies at least this far from the tibia's axis in every adult knee we have maps of."""
 
 
-def lateral_direction(bones: Mapping[str, BoolArray], grid: Volume, side: str) -> tuple[float | None, QcCheck]:
+def lateral_direction(
+    bones: Mapping[str, BoolArray], grid: Volume, side: str, header: str = ""
+) -> tuple[float | None, QcCheck]:
     """Sign of LPS x towards the lateral side, and why.
 
     Args:
         bones: masks of tibia and fibula on the grid.
         grid: their geometry.
-        side: ``left``, ``right`` or anything else when the header does not tell.
+        side: ``left``, ``right`` or anything else when neither user nor header tells.
+        header: what the header says, which a side given by the user may contradict.
 
     Returns:
-        (+1, -1 or None, a check). None where neither tells, or where header and fibula contradict each other.
+        (+1, -1 or None, a check). None where neither tells, where side and fibula contradict each other, or where a
+        given side contradicts the header and no fibula tells who is right.
     """
     stated, seen = LATERAL_BY_SIDE.get(side), _from_fibula(bones, grid)
     lost = "medial and lateral are not assessable, and so are the scores by subregion"
     if stated is not None and seen is not None and stated != seen:
         message = f"the side is said to be {side}, but the fibula lies on the other side"
         return None, QcCheck("side", Severity.WARNING, message, lost)
+    if contradicted(side, header) and seen is None:
+        message = f"the side was given as {side}, the header says {header}, and no fibula tells which is right"
+        return None, QcCheck("side", Severity.WARNING, message, lost)
     if stated is not None:
-        return stated, QcCheck("side", Severity.OK, f"{side} knee, by its header")
+        why = "by its header" if side == header else "as given" if seen is None else "as given and by the fibula"
+        return stated, QcCheck("side", Severity.OK, f"{side} knee, {why}")
     if seen is not None:
         name = "left" if seen > 0 else "right"
         return seen, QcCheck("side", Severity.OK, f"{name} knee, by the place of the fibula")
     return None, QcCheck("side", Severity.WARNING, "neither header nor fibula tells the side", lost)
+
+
+def contradicted(side: str, header: str) -> bool:
+    """Whether the side that was given is the other one than the header's."""
+    return {side, header} == set(LATERAL_BY_SIDE)
 
 
 def _from_fibula(bones: Mapping[str, BoolArray], grid: Volume) -> float | None:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from marrowscope.anatomy.align import align
+from marrowscope.anatomy.knee_side import contradicted
 from marrowscope.anatomy.shading import corrected
 from marrowscope.anatomy.types import Companion, Exam
 from marrowscope.errors import UsageError
@@ -44,6 +45,7 @@ def prepare_exam(study: Study, site: str | None, side: str | None, progress: Pro
     unusable = _unusable(fluid)
     qc = (*fluid.qc, *(_registration_check(c) for c in companions.values()), *_missing_t1(companions))
     chosen_side = side or study.side.value or ""
+    qc += _against_header(chosen_side, study.side.value or "")
     return Exam(study, fluid, image, companions, name, chosen_side, qc, unusable)
 
 
@@ -90,6 +92,15 @@ def _missing_t1(companions: dict[Role, Companion]) -> tuple[QcCheck, ...]:
         return ()
     consequence = "fat in the marrow, fracture lines and marrow replacement are not assessable"
     return (QcCheck("t1_missing", Severity.WARNING, "no usable T1 series without contrast", consequence),)
+
+
+def _against_header(side: str, header: str) -> tuple[QcCheck, ...]:
+    """A warning where the side that was given is not the header's; it is used all the same."""
+    if not contradicted(side, header):
+        return ()
+    message = f"the side was given as {side}, but the header says {header}"
+    consequence = f"the report says {side}, and DICOM objects keep what the header says: check the side"
+    return (QcCheck("side_given", Severity.WARNING, message, consequence),)
 
 
 def _unusable(fluid: Series) -> BoolArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from marrowscope.anatomy import given
@@ -12,6 +12,7 @@ from marrowscope.assessment.types import Assessment
 from marrowscope.cohort.manifest import SWAPPED, Fate, Row, swapped
 from marrowscope.errors import MarrowscopeError
 from marrowscope.followup.comparable import SAME_FIELD_T, fluid_series, told_apart, unsuppressed
+from marrowscope.followup.person import Person
 from marrowscope.measurement import Severity
 from marrowscope.reasoning.intake import Intake
 from marrowscope.study import Role, read_study
@@ -20,6 +21,7 @@ from marrowscope.study.choose import require_fluid
 MIXED = "sequence class differs between this subject's visits ({}): change will be not assessable"
 MIXED_FIELD = "field strength differs between this subject's visits: change will be not assessable"
 MIXED_T1 = "only some of this subject's visits have a T1: change to those without will be not assessable"
+TWO_PEOPLE = "the headers of this subject's visits differ in {}: check that they are of one person"
 UNSUPPRESSED = "fat suppression is doubted: change will be not assessable"
 NO_BONES = "bones of this site are not found by marrowscope and none are given: nothing will be sized"
 
@@ -36,6 +38,7 @@ class Look:
         refused: why it would be refused, or empty. note: what to expect of it, or empty.
         sequence_class, field_t: of the fluid series. site, side: as it will be assessed. t1: whether it has a T1.
         images: hash of its images, to find the same study in two places.
+        person, sex: the patient as the header says; compared between visits, never written.
     """
 
     refused: str = ""
@@ -46,6 +49,8 @@ class Look:
     side: str = ""
     images: str = ""
     t1: bool = True
+    person: Person = field(default=Person(), repr=False)
+    sex: str = ""
 
     @classmethod
     def of_result(cls, a: Assessment) -> Look:
@@ -53,7 +58,7 @@ class Look:
         fluid = fluid_series(a)
         kind, field_t = (fluid.sequence_class, fluid.field_t) if fluid else ("", None)
         note = UNSUPPRESSED if unsuppressed(a) else ""
-        return cls("", note, kind, field_t, a.site, a.side, t1=told_apart(a))
+        return cls("", note, kind, field_t, a.site, a.side, t1=told_apart(a), sex=a.subject.sex)
 
 
 def look(row: Row) -> Look:
@@ -82,7 +87,8 @@ def look(row: Row) -> Look:
         notes.append(UNSUPPRESSED)
     t1 = any(s.role is Role.T1 and s.usable for s in study.series)
     kind, field_t = fluid.sequence_class.value, fluid.sequence.field_t
-    return Look("", "; ".join(notes), kind, field_t, site, side, study.input_hash, t1)
+    person, sex = Person.of(study.dicom_header), study.patient.sex or ""
+    return Look("", "; ".join(notes), kind, field_t, site, side, study.input_hash, t1, person, sex)
 
 
 def judged(found: Sequence[Fate], looks: Mapping[str, Look]) -> tuple[Fate, ...]:
@@ -128,4 +134,15 @@ def _judged(fate: Fate, seen: Look, twins: Twins, own: Sequence[tuple[Row, Look]
         reasons.append(MIXED_FIELD)
     if len({x.t1 for x in mine}) > 1:
         reasons.append(MIXED_T1)
-    return Fate(fate.row, True, tuple(reasons))
+    return Fate(fate.row, True, (*reasons, *_two_people([x for _, x in own])))
+
+
+def _two_people(visits: Sequence[Look]) -> tuple[str, ...]:
+    """A doubt where the headers of one subject's visits speak of two patients."""
+    said = {
+        "patient ID": {x.person.patient_id for x in visits},
+        "birth date": {x.person.born for x in visits},
+        "sex": {x.sex for x in visits},
+    }
+    differ = [name for name, values in said.items() if len(values - {""}) > 1]
+    return (TWO_PEOPLE.format(", ".join(differ)),) * bool(differ)

@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from marrowscope.cohort.columns import CHANGES, LESION_CHANGES, NUMBERS, TIDY, WIDE
 from marrowscope.cohort.manifest import Row
 from marrowscope.cohort.run import STUDIES, Outcome
-from marrowscope.followup import Change, compare
+from marrowscope.followup import Change, Visit, compare
 from marrowscope.measurement import Measurement
 from marrowscope.report.words import word
 from marrowscope.results import ASSESSMENT, Results, read_results
@@ -94,10 +94,15 @@ def subject_changes(rows: Sequence[Row], out: str) -> tuple[list[Cells], list[Ce
     lesions: list[Cells] = []
     for visits in _joints(list(done_rows(rows, Path(out)))):
         for prior, current in pairwise(visits):
-            change = compare(prior.results.visit(), current.results.visit())
+            change = compare(_stated(prior.results.visit()), _stated(current.results.visit()))
             exam += _change_rows(prior, current, change)
             lesions += _lesion_rows(prior, current, change)
     return exam, lesions
+
+
+def _stated(visit: Visit) -> Visit:
+    """The visit of a subject that the manifest names: patient IDs may be new at each visit, as in trials they are."""
+    return replace(visit, person=replace(visit.person, pseudonym=True))
 
 
 def _joints(done: list[Done]) -> list[list[Done]]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from marrowscope.commands.compare import SamePatient, tell_limits
 from marrowscope.errors import NoFluidSeriesError, UsageError
 
 DEMO_SEED = 7
@@ -29,6 +30,7 @@ def assess(
     bones: Annotated[Path | None, typer.Option(help="Mask of the marrow to search (NIfTI or DICOM SEG).")] = None,
     intake: Annotated[Path | None, typer.Option(help="Intake file: history, symptoms, labs, readings.")] = None,
     prior: Annotated[Path | None, typer.Option(help="An earlier visit: results folder or study.")] = None,
+    same_patient: SamePatient = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
     json_progress: Annotated[bool, typer.Option("--json-progress", help="Progress as JSON lines on stderr.")] = False,
 ) -> None:
@@ -48,6 +50,7 @@ def assess(
         bones=str(bones or ""),
         intake=str(intake or ""),
         prior=str(prior or ""),
+        same_patient=same_patient,
     )
     try:
         with progress_of(quiet, json_progress) as progress:
@@ -56,6 +59,7 @@ def assess(
         typer.echo(f"refused; what was read is in {out / 'index.html'}", err=True)
         raise
     tell_foreign(out)
+    tell_change(out)
     typer.echo(f"report: {out / 'index.html'}")
     raise typer.Exit(int(code))
 
@@ -67,6 +71,16 @@ def tell_foreign(out: Path) -> None:
     for refusal in read_results(out).assessment.refusals:
         if refusal.code in FOREIGN:
             typer.echo(f"note: left out: {refusal.what}: {refusal.reason}", err=True)
+
+
+def tell_change(out: Path) -> None:
+    """What changed since the earlier visit, or why that is not known, on the screen; nothing without one."""
+    from marrowscope.results import read_results
+
+    change = read_results(out).assessment.change
+    if change is not None:
+        typer.echo(change["summary"])
+        tell_limits(change)
 
 
 def series_files(pairs: list[str]) -> dict[str, str]:

@@ -53,14 +53,10 @@ def _check_folder(out: Path) -> None:
     Raises:
         UsageError: it is one, or nothing can be written there.
     """
-    from marrowscope.errors import UsageError
-    from marrowscope.results import ASSESSMENT, INSPECTION, check_place
+    from marrowscope.results import check_no_results, check_place
 
     check_place(out / "studies")
-    if any((out / name).is_file() for name in (ASSESSMENT, INSPECTION)):
-        raise UsageError(
-            f"{out.name} is the results folder of one study", "a folder of the cohort's own", "choose another -o"
-        )
+    check_no_results(out)
 
 
 def _run(found: Sequence[Fate], request: CohortRequest, quiet: bool) -> None:

@@ -97,8 +97,7 @@ def _to(out: Path | None, text: str) -> None:
     if out is None:
         typer.echo(text.rstrip("\n"))
         return
-    if out.exists():
-        raise UsageError(f"{out.name} exists", "a new file name", "choose another -o")
+    _refuse_existing(out)
     out.write_text(text, encoding="utf-8")
     typer.echo(f"written: {out}")
 
@@ -119,6 +118,36 @@ def check(file: FileArgument, as_json: JsonOption = False) -> None:
     typer.echo(f"{file.name}: valid, {known} findings known")
     for line in (*clashes, *kept):
         typer.echo(f"  note: {line}")
+
+
+@intake.command("read")
+def read(
+    report: Annotated[
+        str,
+        typer.Argument(metavar="REPORT.txt", help="A radiology report in plain text; - reads it from standard input."),
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Intake file to write.")] = None,
+    site: Annotated[str | None, typer.Option(help="The joint asked about, where the report is about several.")] = None,
+    side: Annotated[str | None, typer.Option(help="left, right or both, where it is about both.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draft an intake from a written radiology report: what it says, denies and doubts, each with its words."""
+    from marrowscope.reasoning.written.draft import draft, plain_data, possible, table
+    from marrowscope.reasoning.written.layout import report_text
+    from marrowscope.reasoning.written.read import read_report
+
+    _refuse_existing(out)
+    found = possible(read_report(report_text(report), site, side))
+    text = draft(found)
+    typer.echo(json.dumps(plain_data(found), indent=1, ensure_ascii=False) if as_json else table(found))
+    if out is not None:
+        out.write_text(text, encoding="utf-8")
+        typer.echo(f"written: {out}; check it, then: marrowscope reason {out}", err=as_json)
+
+
+def _refuse_existing(out: Path | None) -> None:
+    if out is not None and out.exists():
+        raise UsageError(f"{out.name} exists", "a new file name", "choose another -o")
 
 
 @intake.command("ask")

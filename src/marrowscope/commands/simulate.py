@@ -101,13 +101,15 @@ def simulate_to(out: Path, seed: int, options: KneeOptions | None = None) -> Pat
         The folder of DICOM files.
 
     Raises:
-        UsageError: ``out`` holds a ``study`` or ``truth`` that was not simulated, or is no folder to write into.
+        UsageError: ``out`` holds a ``study`` or ``truth`` that was not simulated, is a results folder, or no folder to
+            write into.
     """
-    from marrowscope.results import check_place
+    from marrowscope.results import check_no_results, check_place
     from marrowscope.simulate import knee as simulate_knee
     from marrowscope.simulate import write_dicom, write_truth
 
     check_place(out / STUDY_FOLDER)
+    check_no_results(out)
     for name in (STUDY_FOLDER, TRUTH_FOLDER):
         if (out / name).exists() and not (out / TRUTH_FOLDER / "truth.json").is_file():
             raise UsageError(f"{out / name} exists and holds no simulated study", "a new folder", "choose another -o")

@@ -11,6 +11,7 @@ from marrowscope.assessment.types import Assessment
 from marrowscope.followup.comparable import bones_given, limits, obstacles
 from marrowscope.followup.deltas import VOLUME, brightness_of, exam_deltas, ratio_of, volume_of
 from marrowscope.followup.match import Group, match
+from marrowscope.followup.person import contradictions
 from marrowscope.followup.register import BoneTransform, moved_mask, register_bone
 from marrowscope.followup.sdc import Limit, limits_of, passes
 from marrowscope.followup.types import Change, Delta, Fate, LesionChange, Visit, VisitPoint, fate_words
@@ -41,11 +42,13 @@ def compare(prior: Visit, current: Visit) -> Change:
     """What changed from ``prior`` to ``current``.
 
     Sizes are compared only between matching side, site, sequence class, plane, field and coverage; otherwise every
-    difference is ``not_assessable`` with the reason. A bone that does not fit or was cut off at one visit is left out
+    difference is ``not_assessable`` with the reason, as where the headers speak of two patients and nobody vouches for
+    one. A bone that does not fit or was cut off at one visit is left out
     of both visits' totals, and said so; where no bone is left, nothing is compared.
     """
     a, b = prior.assessment, current.assessment
-    reasons = obstacles(a, b)
+    two_people, doubts = _people(prior, current)
+    reasons = (*two_people, *obstacles(a, b))
     transforms = {} if reasons else _transforms(prior, current)
     problems = {} if reasons else _poor_fits(prior, current, transforms)
     if not reasons and not set(transforms) - set(problems):
@@ -58,7 +61,7 @@ def compare(prior: Visit, current: Visit) -> Change:
     notes = (*(f"left out at both visits: {words}" for words in problems.values()), *_one_person(fitting))
     return Change(
         comparable=comparable,
-        reasons=(*reasons, *(notes if comparable else ()), *limits(a, b)),
+        reasons=(*reasons, *doubts, *(notes if comparable else ()), *limits(a, b)),
         prior_date=a.provenance.study_date,
         current_date=b.provenance.study_date,
         fits=tuple(t.fit for t in transforms.values()),
@@ -67,6 +70,20 @@ def compare(prior: Visit, current: Visit) -> Change:
         visits=(*earlier_visits(a), VisitPoint(b.provenance.study_date, _total(b), comparable)),
         summary=_summary(comparable, reasons, lesions, deltas),
     )
+
+
+def _people(prior: Visit, current: Visit) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Why the visits are of two patients by their headers, and what is doubtful about it; empty where nothing is."""
+    clear, doubtful = contradictions((prior.person, prior.assessment), (current.person, current.assessment))
+    if clear and (prior.vouched or current.vouched):
+        said = f"the headers speak of two patients (they differ in {', '.join(clear)}), taken as one because told so"
+        return (), (said,)
+    refused = (f"the headers speak of two patients: they differ in {', '.join(clear)}",) * bool(clear)
+    doubts = (
+        f"the headers differ in {', '.join(doubtful)}, as they may after de-identification or between two hospitals:"
+        " check that both visits are of one person",
+    ) * bool(doubtful)
+    return refused, doubts
 
 
 def _one_person(fitting: dict[str, BoneTransform]) -> tuple[str, ...]:

@@ -25,6 +25,15 @@ MARGIN_MM = 20.0
 KEPT_FITS = 8
 """Fits remembered by the two label maps themselves: an edit of lesions leaves the bones, so nothing is fitted again."""
 
+SOFT_FROM_MM = 1.0
+"""Points further than this from the other surface pull by their distance, no longer by its square (judgement)."""
+
+STEP_SCALE = (0.02, 0.02, 0.02, 1.0, 1.0, 1.0)
+"""Turns (radians) and shifts (mm) that move a surface about as far: 0.02 rad is 1 mm, 50 mm from the middle."""
+
+EDGE_VOXELS = 0.5
+"""A surface voxel nearer than this to the outermost layer's centres lies in that layer: the field of view's cut."""
+
 LARGEST_TURN_DEG, LARGEST_SHIFT_MM = 45.0, 80.0
 """Beyond it the fit is taken for failed: positioning in a coil varies less."""
 
@@ -60,7 +69,7 @@ def register_bone(code: str, prior: LabelMap, current: LabelMap) -> BoneTransfor
         moved = Rotation.from_rotvec(p[:3]).apply(points - centre) + centre + p[3:]
         return _at(distance, moved) - own
 
-    fitted = optimize.least_squares(residuals, start, loss="soft_l1", f_scale=1.0, x_scale=[0.02] * 3 + [1.0] * 3)
+    fitted = optimize.least_squares(residuals, start, loss="soft_l1", f_scale=SOFT_FROM_MM, x_scale=STEP_SCALE)
     turn, shift = float(np.degrees(np.linalg.norm(fitted.x[:3]))), float(np.linalg.norm(fitted.x[3:]))
     if turn > LARGEST_TURN_DEG or shift > LARGEST_SHIFT_MM:
         return None
@@ -112,7 +121,7 @@ def _surface_points(mask: Volume, view: Volume) -> FloatArray:
     surface = mask.array & ~ndimage.binary_erosion(mask.array, border_value=1)
     points = mask.to_world(np.argwhere(surface))
     at = view.to_index(points)
-    inner = points[((at > 0.5) & (at < np.array(view.shape) - 1.5)).all(axis=1)]
+    inner = points[((at > EDGE_VOXELS) & (at < np.array(view.shape) - 1 - EDGE_VOXELS)).all(axis=1)]
     return inner[:: max(1, len(inner) // SAMPLE_POINTS)]
 
 

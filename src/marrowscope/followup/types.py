@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from marrowscope.assessment.types import Assessment
+from marrowscope.followup.person import Person
 from marrowscope.labelmap import LabelMap
 from marrowscope.measurement import Measurement
 from marrowscope.volume import Volume
@@ -22,18 +23,24 @@ class Visit:
 
     Attributes:
         image: the fluid series itself, where it is at hand; only pictures need it.
+        person: the patient as the header says; compared with the other visit's, never shown.
+        vouched: whether somebody says that this visit and the one it is compared with are of one patient, whatever the
+            headers say.
     """
 
     assessment: Assessment
     bones: LabelMap
     lesions: LabelMap
     image: Volume | None = field(default=None, repr=False)
+    person: Person = field(default=Person(), repr=False)
+    vouched: bool = False
 
     def change(self, assessment: Assessment, objects: Objects) -> Mapping[str, Any]:
         """What changed from this visit to ``assessment`` (see ``marrowscope.assessment.types.Prior``)."""
         from marrowscope.followup.compare import compare
 
-        return compare(self, Visit(assessment, objects.anatomy.bones, objects.lesions)).to_dict()
+        person = Person.of(objects.exam.study.dicom_header)
+        return compare(self, Visit(assessment, objects.anatomy.bones, objects.lesions, person=person)).to_dict()
 
 
 class Fate(StrEnum):

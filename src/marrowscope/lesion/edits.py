@@ -5,6 +5,7 @@ The automatic result is never overwritten: edits are replayed over it, in order,
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
@@ -117,24 +118,11 @@ def apply_edits(objects: Objects, edits: tuple[Edit, ...]) -> Objects:
 def _apply(objects: Objects, edit: Edit) -> Objects:
     if edit.kind in (EditKind.SET_CELL, EditKind.SET_FINDING):
         return objects
-    labels = objects.lesions.volume.array.copy()
-    known = {o.label: o for o in objects.objects}
-    _check_lesions(edit, known)
+    draft = _Draft(objects.lesions.volume.array.copy(), {o.label: o for o in objects.objects})
+    _check_lesions(edit, draft.known)
     mask = runs_to_mask(edit.runs, objects.exam.image.shape)
-    if edit.kind is EditKind.ACCEPT:
-        known[edit.label] = replace(known[edit.label], verdict=Verdict.ACCEPTED, confidence=READER_CONFIDENCE)
-    elif edit.kind is EditKind.REJECT:
-        known[edit.label] = known[edit.label].with_verdict(Verdict.REJECTED)
-    elif edit.kind is EditKind.REMOVE_VOXELS:
-        _remove(labels, known, mask, edit.label)
-    elif edit.kind is EditKind.MERGE:
-        for other in edit.others:
-            labels[labels == other] = edit.label
-            known.pop(other)
-        known[edit.label] = known[edit.label].with_verdict(Verdict.EDITED)
-    else:
-        _add(labels, known, mask, edit)
-    return _with(objects, labels, known)
+    CHANGES[edit.kind](draft, edit, mask)
+    return _with(objects, draft.labels, draft.known)
 
 
 def _check_lesions(edit: Edit, known: dict[int, LesionObject]) -> None:
@@ -150,20 +138,65 @@ def _check_lesions(edit: Edit, known: dict[int, LesionObject]) -> None:
         raise UsageError("a lesion merged with itself", "two or more lesions, each named once")
 
 
-def _remove(labels: npt.NDArray[Any], known: dict[int, LesionObject], mask: npt.NDArray[np.bool_], label: int) -> None:
-    touched = mask & ((labels == label) if label else (labels > 0))
-    for hit in np.unique(labels[touched]).tolist():
-        known[hit] = known[hit].with_verdict(Verdict.EDITED)
-    labels[touched] = 0
+@dataclass(frozen=True, eq=False)
+class _Draft:
+    """Lesions being changed in place: label map, objects by label."""
+
+    labels: npt.NDArray[Any]
+    known: dict[int, LesionObject]
 
 
-def _add(labels: npt.NDArray[Any], known: dict[int, LesionObject], mask: npt.NDArray[np.bool_], edit: Edit) -> None:
-    split = edit.kind is EditKind.SPLIT
-    target = max(known, default=0) + 1 if split or not edit.label else edit.label
-    where = mask & (labels == edit.label) if split else mask & (labels == 0)
-    labels[where] = target
-    kind = known[edit.label].kind if edit.label else LesionKind.EDEMA
-    known[target] = LesionObject(target, kind, READER_CONFIDENCE, ("drawn by a reader",), Verdict.EDITED)
+def _accept(draft: _Draft, edit: Edit, _mask: npt.NDArray[np.bool_]) -> None:
+    lesion = draft.known[edit.label]
+    draft.known[edit.label] = replace(lesion, verdict=Verdict.ACCEPTED, confidence=READER_CONFIDENCE)
+
+
+def _reject(draft: _Draft, edit: Edit, _mask: npt.NDArray[np.bool_]) -> None:
+    draft.known[edit.label] = draft.known[edit.label].with_verdict(Verdict.REJECTED)
+
+
+def _merge(draft: _Draft, edit: Edit, _mask: npt.NDArray[np.bool_]) -> None:
+    for other in edit.others:
+        draft.labels[draft.labels == other] = edit.label
+        draft.known.pop(other)
+    draft.known[edit.label] = draft.known[edit.label].with_verdict(Verdict.EDITED)
+
+
+def _remove(draft: _Draft, edit: Edit, mask: npt.NDArray[np.bool_]) -> None:
+    touched = mask & ((draft.labels == edit.label) if edit.label else (draft.labels > 0))
+    for hit in np.unique(draft.labels[touched]).tolist():
+        draft.known[hit] = draft.known[hit].with_verdict(Verdict.EDITED)
+    draft.labels[touched] = 0
+
+
+def _add(draft: _Draft, edit: Edit, mask: npt.NDArray[np.bool_]) -> None:
+    _draw(draft, edit, edit.label or _next_label(draft), mask & (draft.labels == 0))
+
+
+def _split(draft: _Draft, edit: Edit, mask: npt.NDArray[np.bool_]) -> None:
+    _draw(draft, edit, _next_label(draft), mask & (draft.labels == edit.label))
+
+
+def _draw(draft: _Draft, edit: Edit, label: int, where: npt.NDArray[np.bool_]) -> None:
+    """Voxels under a label, of the kind of the lesion concerned, else edema."""
+    draft.labels[where] = label
+    kind = draft.known[edit.label].kind if edit.label else LesionKind.EDEMA
+    draft.known[label] = LesionObject(label, kind, READER_CONFIDENCE, ("drawn by a reader",), Verdict.EDITED)
+
+
+def _next_label(draft: _Draft) -> int:
+    return max(draft.known, default=0) + 1
+
+
+CHANGES: Mapping[EditKind, Callable[[_Draft, Edit, npt.NDArray[np.bool_]], None]] = {
+    EditKind.ACCEPT: _accept,
+    EditKind.REJECT: _reject,
+    EditKind.MERGE: _merge,
+    EditKind.REMOVE_VOXELS: _remove,
+    EditKind.ADD_VOXELS: _add,
+    EditKind.SPLIT: _split,
+}
+"""How each kind of edit that is about voxels or lesions changes them."""
 
 
 def _with(objects: Objects, labels: npt.NDArray[Any], known: dict[int, LesionObject]) -> Objects:

@@ -16,8 +16,11 @@ MAX_CHARACTERS = 200_000
 MAX_DEPTH = 16
 """Deepest nesting read; the schema needs four, a FHIR QuestionnaireResponse eleven."""
 
-NO_INTAKE = "marrowscope intake new --site knee -o case.yaml; what a report says in free text is entered there"
-"""What to do with a file that is no intake, such as a report: free text is not interpreted."""
+NO_INTAKE = (
+    "marrowscope intake read REPORT.txt -o case.yaml drafts one from a report in free text;"
+    " marrowscope intake new --site knee -o case.yaml writes an empty one"
+)
+"""What to do with a file that is no intake, such as a report: free text is read by a command of its own."""
 
 Path = tuple[str, ...]
 

@@ -44,7 +44,7 @@ def intake_data(response: Mapping[str, Any]) -> dict[str, Any]:
     """The intake that a response holds, as plain data of the intake's own schema (checked when it is read).
 
     Raises:
-        IntakeError: withdrawn, of another questionnaire, or an answer to a question that is not in it.
+        IntakeError: withdrawn, malformed, of another questionnaire, or an answer to a question that is not in it.
     """
     status, asked = str(response.get("status")), str(response.get("questionnaire") or URL)
     if status in WITHDRAWN:
@@ -62,7 +62,7 @@ def intake_data(response: Mapping[str, Any]) -> dict[str, Any]:
                 f"linkId {link!r}; expected: {f'perhaps {close[0]}' if close else 'one of the questionnaire'}"
             )
         elif not link.startswith(f"{DETAILS}/"):
-            _take(data, link, [_value(a) for a in _list(item.get("answer"))])
+            _take(data, link, [_value(a) for a in _list(item, "answer")])
     if mistakes:
         raise IntakeError("\n".join(mistakes), "", "marrowscope intake questionnaire lists every linkId")
     return data
@@ -80,25 +80,34 @@ def known_links() -> frozenset[str]:
     return frozenset(walk(questionnaire()["item"]))
 
 
-def _list(raw: Any) -> list[dict[str, Any]]:
-    return [x for x in raw if isinstance(x, dict)] if isinstance(raw, list) else []
+def _list(node: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects under ``item`` or ``answer`` of a response or an item; none where it has no such field.
+
+    Raises:
+        IntakeError: it is something else than a list of objects, so that what it says would be lost.
+    """
+    raw = node.get(name, [])
+    if not isinstance(raw, list) or not all(isinstance(x, dict) for x in raw):
+        where = f" of linkId {node['linkId']!r}" if "linkId" in node else ""
+        raise IntakeError(f"{name}{where} is no list of objects", "a FHIR R4 QuestionnaireResponse", "write it again")
+    return raw
 
 
 def _answered(node: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
     """(linkId, item) of every answered question and every details group, at any depth up to the deepest.
 
     Raises:
-        IntakeError: nested deeper.
+        IntakeError: nested deeper, or malformed.
     """
     if depth > DEEPEST:
         raise IntakeError(f"items nested deeper than {DEEPEST}", "answers to marrowscope's Questionnaire")
-    for item in _list(node.get("item")):
+    for item in _list(node, "item"):
         link = str(item.get("linkId") or "")
         if link == DETAILS or "answer" in item:
             yield link, item
         if link != DETAILS:
             yield from _answered(item, depth + 1)
-        for answer in _list(item.get("answer")):
+        for answer in _list(item, "answer"):
             yield from _answered(answer, depth + 1)
 
 
@@ -139,9 +148,9 @@ def _take(data: dict[str, Any], link: str, values: list[Any]) -> None:
 def _take_details(data: dict[str, Any], group: Mapping[str, Any], mistakes: list[str]) -> None:
     """One row: a finding with what is said of it; it outweighs a plain answer to the same question."""
     said = {
-        str(i.get("linkId")).removeprefix(f"{DETAILS}/"): _value(_list(i.get("answer"))[0])
-        for i in _list(group.get("item"))
-        if _list(i.get("answer"))
+        str(i.get("linkId")).removeprefix(f"{DETAILS}/"): _value(_list(i, "answer")[0])
+        for i in _list(group, "item")
+        if _list(i, "answer")
     }
     code = str(said.pop("finding", "") or "")
     item = vocabulary().get(code)

@@ -5,18 +5,19 @@ masks/{bones,regions,lesions,reference}.nii.gz   figures/*.png   dicom/   fhir/b
 detection.npz (for corrections)
 """
 
-from marrowscope.results.again import release, rewrite, write_comparison
+from marrowscope.results.again import check_unsigned, release, rewrite, write_comparison
 from marrowscope.results.folder import (
     ASSESSMENT,
     DETECTION,
     INSPECTION,
     RUN,
+    check_no_results,
     check_place,
     check_target,
     write_folder,
     write_text,
 )
-from marrowscope.results.read import MASKS, Results, read_results
+from marrowscope.results.read import MASKS, Results, holds_results, read_results
 from marrowscope.results.standards import is_dicom
 from marrowscope.results.write import edited_objects, write_inspection, write_light, write_results
 
@@ -27,9 +28,12 @@ __all__ = [
     "MASKS",
     "RUN",
     "Results",
+    "check_no_results",
     "check_place",
     "check_target",
+    "check_unsigned",
     "edited_objects",
+    "holds_results",
     "is_dicom",
     "read_results",
     "release",

@@ -64,29 +64,61 @@ def release(folder: Path, by: str, at: str) -> Assessment:
         folder: a results folder. by: the clinician's name. at: ISO 8601 time.
 
     Returns:
-        The released assessment: ``final``, or ``amended`` when it was released before.
+        The released assessment: ``final``, or ``amended`` when it was changed after an earlier release.
 
     Raises:
-        UsageError: no name. ResultsError: the folder cannot be read.
+        UsageError: no name, or nothing has changed since it was signed. ResultsError: the folder cannot be read.
     """
-    if not by.strip():
-        raise UsageError("a release without a name", "the name of the clinician who signs", "give --by NAME")
-    was = read_results(folder).assessment
-    status = ReleaseStatus.FINAL if was.status is ReleaseStatus.PRELIMINARY else ReleaseStatus.AMENDED
-    signed = replace(was, status=status, released_by=by.strip(), released_at=at)
-    signed = replace(signed, impression=impression_of(signed))
+    signed = signed_by(read_results(folder).assessment, by, at)
     rewrite(folder, signed)
     return signed
 
 
+def check_unsigned(was: Assessment) -> None:
+    """Refuse a second signature under what has not changed since the first.
+
+    Raises:
+        UsageError: it is signed as it is.
+    """
+    if was.signed:
+        raise UsageError(
+            f"a result that is signed ({was.status.value}) and has not changed since",
+            "an unsigned result, or a correction after the signature",
+            "correct it first, then sign the correction",
+        )
+
+
+def signed_by(was: Assessment, by: str, at: str) -> Assessment:
+    """The assessment with a signature. FHIR and DICOM call amended only what was changed after it was final.
+
+    Args:
+        was: unsigned. by: the clinician's name. at: ISO 8601 time.
+
+    Raises:
+        UsageError: no name, or it is signed as it is.
+    """
+    if not by.strip():
+        raise UsageError("a release without a name", "the name of the clinician who signs", "give --by NAME")
+    check_unsigned(was)
+    status = ReleaseStatus.AMENDED if was.status is ReleaseStatus.AMENDED else ReleaseStatus.FINAL
+    signed = replace(was, status=status, released_by=by.strip(), released_at=at)
+    return replace(signed, impression=impression_of(signed))
+
+
 def write_comparison(
-    out: Path, current: Results, assessment: Assessment, beside: Mapping[str, Figure], earlier: Results | None = None
+    out: Path,
+    current: Results,
+    assessment: Assessment,
+    beside: Mapping[str, Figure],
+    earlier: Results | None = None,
+    same_patient: bool = False,
 ) -> Path:
     """The current visit's folder with the change in it, and the earlier visit's pictures beside its own.
 
     Args:
         out: where. current: the later visit. assessment: its own, with its ``change``.
         beside: pictures of both visits. earlier: the earlier visit, where it is a results folder.
+        same_patient: somebody vouched for both visits being of one patient; kept with the settings.
     """
     from marrowscope.report.folder import read_figures, report_writers
 
@@ -96,6 +128,8 @@ def write_comparison(
         for name, figure in old.items()
         if name == "overview"
     }
+    run = {k: v for k, v in current.run.items() if k != "files"}
+    settings = run.get("settings", {})
     change = json.dumps(assessment.change, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     writers: dict[str, FileWriter] = {
         "masks": lambda folder: _copy_voxels(current.folder, folder),
@@ -103,7 +137,7 @@ def write_comparison(
         "change": lambda folder: write_text(folder, "change.json", change),
         **report_writers(assessment, None, (FHIR,), read_figures(current.folder), {**beside, **prior}),
         "fhir": lambda folder: write_fhir(folder, assessment),
-        "run": lambda folder: write_run(folder, {k: v for k, v in current.run.items() if k != "files"}),
+        "run": lambda folder: write_run(folder, {**run, "settings": {**settings, "same_patient": same_patient}}),
     }
     return write_folder(out, writers)
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from marrowscope.assessment import Assessment, to_json
 from marrowscope.errors import UsageError
+from marrowscope.results.aside import NEW, clear_leftovers, place_beside, swap
 
 ASSESSMENT = "assessment.json"
 RUN = "run.json"
@@ -28,7 +27,7 @@ FileWriter = Callable[[Path], None]
 
 
 def write_folder(out: Path, writers: Mapping[str, FileWriter], *, replace_existing: bool = True) -> Path:
-    """Run every writer in a temporary folder beside ``out``, then put it in place in one rename.
+    """Run every writer in a temporary folder beside ``out``, then put it in place (see :mod:`.aside`).
 
     Args:
         out: the folder to make. A results folder already there is replaced; anything else is left alone.
@@ -42,30 +41,43 @@ def write_folder(out: Path, writers: Mapping[str, FileWriter], *, replace_existi
     if out.is_symlink():  # where it leads is written to; a rename would take the link's own place
         out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
+    with place_beside(out) as place:
+        folder = place / NEW
+        folder.mkdir()
         for write in writers.values():
-            write(aside)
-        aside.chmod(0o755)
-        _swap(aside, out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+            write(folder)
+        folder.chmod(0o755)
+        swap(place, out)
     return out
 
 
 def check_target(out: Path, replace_existing: bool = True) -> None:
-    """Whether ``out`` may be written: absent, empty, or a folder of ours.
+    """Whether ``out`` may be written: absent, empty, or a folder of ours. What a killed run left is cleared first.
 
     Raises:
         UsageError: it is something else, or nothing can be written there.
     """
     check_place(out)
+    clear_leftovers(out)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
-    ours = any((out / name).is_file() for name in (ASSESSMENT, INSPECTION))
-    if not ours or not replace_existing:
+    if not _is_ours(out) or not replace_existing:
         name = out.resolve().name or out
         raise UsageError(f"{name} exists and is not a results folder", "a new folder name", "choose another -o")
+
+
+def check_no_results(out: Path) -> None:
+    """Refuse the results folder of one study as a place for something else: it would not be what it says any more.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if _is_ours(out):
+        raise UsageError(f"{out.name} is the results folder of one study", "a folder of its own", "choose another -o")
+
+
+def _is_ours(out: Path) -> bool:
+    return any((out / name).is_file() for name in (ASSESSMENT, INSPECTION))
 
 
 def check_place(out: Path) -> None:
@@ -80,16 +92,6 @@ def check_place(out: Path) -> None:
         raise UsageError(
             f"{out.name} below {above.name or above}, which {what}", "a folder to write into", "choose another -o"
         )
-
-
-def _swap(aside: Path, out: Path) -> None:
-    if out.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
-        out.rename(old / "was")
-        aside.rename(out)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        aside.rename(out)
 
 
 def write_text(folder: Path, name: str, text: str) -> None:

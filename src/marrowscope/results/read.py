@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from marrowscope.assessment import Assessment, from_json
 from marrowscope.errors import ResultsError
+from marrowscope.results.aside import clear_leftovers
 from marrowscope.results.folder import ASSESSMENT, DETECTION, RUN
 
 if TYPE_CHECKING:
     from marrowscope.assessment.detection import Detection
     from marrowscope.followup import Visit
+    from marrowscope.followup.person import Person
     from marrowscope.labelmap import LabelMap
+
+SOURCE = "dicom/source.json"
+"""Attributes of the DICOM source that results refer to (see ``marrowscope.exchange.source``)."""
 
 MASKS = ("bones", "regions", "lesions", "reference")
 """Label maps of ``masks/``, each on the fluid input's own grid, axis order and affine."""
@@ -68,15 +73,31 @@ class Results:
         """
         from marrowscope.followup import Visit
 
-        return Visit(self.assessment, self.mask("bones"), self.mask("lesions"))
+        return Visit(self.assessment, self.mask("bones"), self.mask("lesions"), person=self._person())
+
+    def _person(self) -> Person:
+        """The patient by the attributes that ``dicom/`` holds; nobody known where the folder has none."""
+        from marrowscope.exchange.source import Source
+        from marrowscope.followup.person import Person
+
+        source = self.folder / SOURCE
+        return Person.of(Source.from_json(source.read_text(encoding="utf-8")).header) if source.is_file() else Person()
+
+
+def holds_results(folder: Path) -> bool:
+    """Whether that is a results folder of an assessment; one that a killed run had just taken away is put back."""
+    if not folder.exists():
+        clear_leftovers(folder)
+    return (folder / ASSESSMENT).is_file()
 
 
 def read_results(folder: Path) -> Results:
-    """A results folder.
+    """A results folder; one that a killed run had just taken away is put back first.
 
     Raises:
         ResultsError: absent, partial, or of another version.
     """
+    holds_results(folder)
     for name in (ASSESSMENT, RUN):
         if not (folder / name).is_file():
             raise ResultsError(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from marrowscope.knowledge.scores import score
 from marrowscope.lesion.types import Objects
 from marrowscope.measurement import Measurement
-from marrowscope.scoring.by_region import attainable
+from marrowscope.scoring.by_region import unsummed
 from marrowscope.scoring.sij import QUADRANTS, SIDES, Scene, scene
 from marrowscope.scoring.types import Cell, Score
 
@@ -22,16 +22,14 @@ def estimate(objects: Objects) -> Score:
 def of_scene(seen: Scene) -> Score:
     """The score of a scene: cells ``SIDE.QUADRANT``."""
     definition = score(ID)
-    low, high = attainable(definition)
-    blank = Score(
-        id=ID,
-        label=definition.short,
-        total=Measurement.not_assessable(ID, "{score}", seen.reason or "not yet summed"),
-        minimum=low,
-        maximum=high,
-        cells=() if seen.reason else tuple(_cell(seen, side, q) for side in SIDES for q in QUADRANTS),
+    blank = unsummed(
+        ID,
+        definition,
+        () if seen.reason else tuple(_cell(seen, side, q) for side in SIDES for q in QUADRANTS),
+        unit="{score}",
         context={"pooling": "share of the whole quadrant over all slices that show the joint"},
         sources=definition.scale("extent").basis.sources,
+        reason=seen.reason,
     )
     return blank if seen.reason else summed(blank)
 

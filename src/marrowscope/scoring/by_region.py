@@ -106,6 +106,22 @@ def attainable(definition: ScoreDefinition) -> tuple[float, float]:
     return definition.low, definition.high
 
 
+def unsummed(
+    score_id: str,
+    definition: ScoreDefinition,
+    cells: tuple[Cell, ...],
+    *,
+    unit: str,
+    context: Mapping[str, str],
+    sources: tuple[str, ...],
+    reason: str = "",
+) -> Score:
+    """A score with its cells and range, its total yet to be summed, or not assessable for the reason given."""
+    lowest, highest = attainable(definition)
+    total = Measurement.not_assessable(score_id, unit, reason or "not yet summed")
+    return Score(score_id, definition.short, total, lowest, highest, cells, context=context, sources=sources)
+
+
 def with_sum(score: Score, suffix: str, unit: str) -> Score:
     """The score with its total recomputed: the sum of cells ending in ``suffix``; all must have a grade."""
     counted = [c for c in score.cells if c.id.endswith(suffix)]

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from marrowscope.knowledge.scores import ScoreDefinition, score
 from marrowscope.lesion.types import Objects
-from marrowscope.measurement import Measurement
-from marrowscope.scoring.by_region import RegionContent, attainable, contents, graded, with_sum
+from marrowscope.scoring.by_region import RegionContent, contents, graded, unsummed, with_sum
 from marrowscope.scoring.types import Cell, Score
 
 ID = "moaks_bml"
@@ -19,18 +18,9 @@ def estimate(objects: Objects) -> Score:
     """The score of one exam: cells ``REGION.size``, ``REGION.number`` and ``REGION.percent_not_cyst``."""
     definition = score(ID)
     cells = tuple(c for content in contents(objects, definition.regions) for c in _cells(definition, content))
-    lowest, highest = attainable(definition)
-    blank = Score(
-        id=ID,
-        label=definition.short,
-        total=Measurement.not_assessable(ID, UNIT, "not yet summed"),
-        minimum=lowest,
-        maximum=highest,
-        cells=cells,
-        context={"total": "sum of the size grades", "region depth": "follows the field of view"},
-        sources=definition.scale("size").basis.sources,
-    )
-    return summed(blank)
+    context = {"total": "sum of the size grades", "region depth": "follows the field of view"}
+    sources = definition.scale("size").basis.sources
+    return summed(unsummed(ID, definition, cells, unit=UNIT, context=context, sources=sources))
 
 
 def summed(scored: Score) -> Score:

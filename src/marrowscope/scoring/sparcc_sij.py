@@ -7,7 +7,7 @@ from dataclasses import replace
 from marrowscope.knowledge.scores import ScoreDefinition, score
 from marrowscope.lesion.types import Objects
 from marrowscope.measurement import Measurement
-from marrowscope.scoring.by_region import attainable
+from marrowscope.scoring.by_region import unsummed
 from marrowscope.scoring.sij import QUADRANTS, SIDES, JointSlice, Scene, best_consecutive, scene
 from marrowscope.scoring.types import Cell, Score
 
@@ -23,7 +23,6 @@ def estimate(objects: Objects) -> Score:
 def of_scene(seen: Scene) -> Score:
     """The score of a scene: cells ``sliceN.SIDE.QUADRANT``, ``.intense`` and ``.deep`` (N from 1)."""
     definition = score(DEFINITION)
-    low, high = attainable(definition)
     chosen = [] if seen.reason else chosen_slices(seen, definition)
     cells = tuple(c for n, pair in enumerate(chosen, start=1) for s in pair for c in _cells(definition, n, s, seen.csf))
     context = {
@@ -32,15 +31,14 @@ def of_scene(seen: Scene) -> Score:
         "quadrant border": "half way up the joint seen on the slice",
     }
     basis = definition.range_basis
-    blank = Score(
-        id=ID,
-        label=definition.short,
-        total=Measurement.not_assessable(ID, "{score}", seen.reason or "not yet summed"),
-        minimum=low,
-        maximum=high,
-        cells=cells,
+    blank = unsummed(
+        ID,
+        definition,
+        cells,
+        unit="{score}",
         context=context,
         sources=basis.sources if basis else (),
+        reason=seen.reason,
     )
     return blank if seen.reason else summed(blank)
 

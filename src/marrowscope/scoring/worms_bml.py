@@ -9,8 +9,7 @@ from dataclasses import replace
 
 from marrowscope.knowledge.scores import score
 from marrowscope.lesion.types import Objects
-from marrowscope.measurement import Measurement
-from marrowscope.scoring.by_region import attainable, contents, graded, with_sum
+from marrowscope.scoring.by_region import contents, graded, unsummed, with_sum
 from marrowscope.scoring.types import Score
 
 ID = "worms_bml"
@@ -24,18 +23,8 @@ def estimate(objects: Objects) -> Score:
     found = contents(objects, [region.replace("femur_anterior", "femur_trochlea") for region in definition.regions])
     named = [replace(c, code=region) for c, region in zip(found, definition.regions, strict=True)]
     cells = tuple(graded(c.code, None if c.reason else float(bands.grade(c.edema_percent)), c.reason) for c in named)
-    lowest, highest = attainable(definition)
-    blank = Score(
-        id=ID,
-        label=definition.short,
-        total=Measurement.not_assessable(ID, UNIT, "not yet summed"),
-        minimum=lowest,
-        maximum=highest,
-        cells=cells,
-        context={"cysts": "left out of the grade"},
-        sources=bands.basis.sources,
-    )
-    return summed(blank)
+    context = {"cysts": "left out of the grade"}
+    return summed(unsummed(ID, definition, cells, unit=UNIT, context=context, sources=bands.basis.sources))
 
 
 def summed(scored: Score) -> Score:

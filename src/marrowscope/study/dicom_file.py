@@ -84,13 +84,15 @@ def is_dicom(file: InputFile) -> bool:
     """Whether a file's first bytes are DICOM's.
 
     Raises:
-        RefusedInputError: it cannot be read, or is an archive.
+        RefusedInputError: it cannot be read, or is an archive or a file of arrays.
     """
     try:
         with file.path.open("rb") as stream:
             head = stream.read(_PREAMBLE + 4)
     except OSError as error:
         raise RefusedInputError("unreadable", f"a file that cannot be read ({error.strerror})") from error
+    if head[:4] == ZIP_MAGIC and file.name.lower().endswith(".npz"):
+        raise RefusedInputError("not_an_image", "arrays of NumPy (.npz)", "image files", "save them as NIfTI")
     if head[:4] == ZIP_MAGIC:
         raise RefusedInputError("nested_archive", "an archive inside the study", "image files", "unpack it first")
     return looks_like_dicom(head)

@@ -17,6 +17,9 @@ from marrowscope.errors import LimitExceededError, StudyError
 from marrowscope.study import limits
 from marrowscope.study.types import Refusal
 
+RESULTS = frozenset(("assessment.json", "run.json"))
+"""Files that only a results folder of ours has together: its masks and DICOM objects are no study."""
+
 ZIP_MAGIC = b"PK\x03\x04"
 _CHUNK = 1 << 20
 _ZIP_END = b"PK\x05\x06"
@@ -59,12 +62,18 @@ def find_inputs(path: Path, scratch: Path) -> Inputs:
     """The regular files of a folder, an archive (unpacked into ``scratch``) or a single file.
 
     Raises:
-        StudyError: the path does not exist or cannot be opened.
+        StudyError: the path does not exist, cannot be opened, or is a results folder of ours.
         LimitExceededError: more files than :data:`limits.MAX_FILES`, or an archive over its bounds.
     """
     try:
         if not path.exists():
             raise StudyError(f"no file or folder named {path.name!r}", "a study folder, a zip of one, or image files")
+        if path.is_dir() and all((path / name).is_file() for name in RESULTS):
+            raise StudyError(
+                f"{path.name!r} is a results folder, not a study",
+                "the study that it was made from",
+                "open its index.html, or give the study",
+            )
         if path.is_dir():
             found = _collect(_walk(path))
             if not found.files and not found.refusals:
@@ -107,6 +116,10 @@ def _walk(root: Path) -> Iterator[InputFile | Refusal]:
         if len(relative.parts) >= limits.MAX_DEPTH:
             folders.clear()
             yield Refusal(_shown(relative.name), "too_deep", f"folders nested deeper than {limits.MAX_DEPTH}")
+        if set(names) >= RESULTS:
+            folders.clear()
+            yield Refusal(_shown(relative.as_posix()), "results_folder", "a results folder, not a part of the study")
+            continue
         for name in list(folders):
             if (Path(folder) / name).is_symlink():
                 folders.remove(name)

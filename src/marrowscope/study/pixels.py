@@ -66,11 +66,22 @@ class PixelReader:
         if scaled[0] != scaled[1]:
             return False
         try:
-            check_size((one,))
-            check_ratio((one,))
-            return bool(np.array_equal(self.read(one), self.read(other)))
+            return bool(np.array_equal(self._read_bounded(one), self._read_bounded(other)))
         except RefusedInputError:
             return False
+
+    def fault(self, frame: Frame) -> RefusedInputError | None:
+        """Why a frame cannot be decoded; None where it can."""
+        try:
+            self._read_bounded(frame)
+        except RefusedInputError as error:
+            return error
+        return None
+
+    def _read_bounded(self, frame: Frame) -> AnyArray:
+        check_size((frame,))
+        check_ratio((frame,))
+        return self.read(frame)
 
     def _read_encapsulated(self, frame: Frame, encoded: Encoded, start: int, dtype: np.dtype[Any]) -> AnyArray:
         if self._spans is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -45,7 +46,8 @@ def plan_series(frames: list[Frame]) -> tuple[list[Planned], list[Refusal]]:
     for uid, members in by_series.items():
         name = series_name(members[0].series_number)
         try:
-            unique, copies = without_copies(members, reader)
+            unique, copies, damaged = without_copies(members, reader)
+            refused += damaged
             parts = split(unique, reader.same)
         except RefusedInputError as error:
             refused.append(error.refusal(name, len(members)))
@@ -69,24 +71,50 @@ def series_name(number: int | None) -> str:
     return f"series {number}" if number is not None else "a series without number"
 
 
-def without_copies(frames: list[Frame], reader: PixelReader) -> tuple[list[Frame], tuple[Reason, ...]]:
-    """Frames with each SOP instance once.
+def without_copies(
+    frames: list[Frame], reader: PixelReader
+) -> tuple[list[Frame], tuple[Reason, ...], tuple[Refusal, ...]]:
+    """Frames with each SOP instance once, and the damaged copies of whole files, refused by name.
 
     Raises:
         RefusedInputError: ``conflicting_copies`` when two files of one SOP Instance UID differ in place or pixels.
     """
-    seen: dict[tuple[str, int], Frame] = {}
+    groups: dict[tuple[str, int], list[Frame]] = defaultdict(list)
     for frame in frames:
-        first = seen.setdefault((frame.sop_instance_uid, frame.index), frame)
-        if first is frame:
-            continue
-        if first.position != frame.position or first.orientation != frame.orientation or not reader.same(first, frame):
+        groups[frame.sop_instance_uid, frame.index].append(frame)
+    damaged = _damaged_copies(groups.values(), reader)
+    kept: list[Frame] = []
+    for group in groups.values():
+        whole = [frame for frame in group if frame.source.file.name not in damaged] or group
+        if not all(_same_image(whole[0], other, reader) for other in whole[1:]):
             raise RefusedInputError(
                 "conflicting_copies", "two different images with one SOP Instance UID", "one image a UID"
             )
-    copies = len(frames) - len(seen)
+        kept.append(whole[0])
+    copies = len(frames) - len(kept) - sum(frame.source.file.name in damaged for frame in frames)
     reason = Reason("duplicates_dropped", f"{copies} copy(ies) of the same instance dropped")
-    return list(seen.values()), (reason,) if copies else ()
+    refused = tuple(error.refusal(name) for name, error in sorted(damaged.items()))
+    return kept, (reason,) if copies else (), refused
+
+
+def _same_image(one: Frame, other: Frame, reader: PixelReader) -> bool:
+    placed = [(frame.position, frame.orientation) for frame in (one, other)]
+    return placed[0] == placed[1] and reader.same(one, other)
+
+
+def _damaged_copies(groups: Iterable[list[Frame]], reader: PixelReader) -> dict[str, RefusedInputError]:
+    """Files that cannot be decoded though a copy of every frame of theirs can, by name, each with what is wrong."""
+    faults: dict[str, RefusedInputError] = {}
+    replaceable: dict[str, bool] = defaultdict(lambda: True)
+    for group in groups:
+        if len(group) > 1 and not all(_same_image(group[0], other, reader) for other in group[1:]):
+            found = {frame.source.file.name: reader.fault(frame) for frame in group}
+            faults.update({name: fault for name, fault in found.items() if fault is not None})
+        else:
+            found = {frame.source.file.name: None for frame in group}
+        for name in found:
+            replaceable[name] &= any(fault is None for other, fault in found.items() if other != name)
+    return {name: fault for name, fault in faults.items() if replaceable[name]}
 
 
 def _explain(error: RefusedInputError, part: Part, parts: int) -> RefusedInputError:

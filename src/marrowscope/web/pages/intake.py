@@ -12,6 +12,7 @@ from marrowscope.web.pages.common import OnDesk, Reader, StudyId
 from marrowscope.web.problems import Refused
 from marrowscope.web.reasoning_view import checks, next_questions
 from marrowscope.web.views import assessment_of, view_of
+from marrowscope.web.written_report import is_draft
 
 if TYPE_CHECKING:
     from marrowscope.reasoning.intake import Intake
@@ -31,7 +32,7 @@ def intake_page(request: Request, desk: OnDesk, study_id: StudyId) -> HTMLRespon
         request, "intake.html",
         study=study, facts=_facts(study, intake), choices=intake_form.fact_choices(),
         sections=intake_form.sections(intake), regions=intake_form.regions(intake),
-        problem=None, **_following(revision),
+        problem=None, drafted=is_draft(intake.note if intake else ""), **_following(revision),
     )  # fmt: skip
 
 

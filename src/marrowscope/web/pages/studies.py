@@ -11,10 +11,12 @@ from marrowscope.errors import UsageError
 from marrowscope.sites import load_site, site_names
 from marrowscope.web import records
 from marrowscope.web.desk import HEAVY, Desk
+from marrowscope.web.intake_form import fact_choices
 from marrowscope.web.pages.common import OnDesk, Reader, Text
 from marrowscope.web.records import StudyQuery
 from marrowscope.web.standing import in_step
 from marrowscope.web.uploads import BONES, Upload, receive_upload
+from marrowscope.web.written_report import drafted_answers
 
 router = APIRouter()
 
@@ -30,6 +32,9 @@ STATES = {
 
 SIDES = ("", "left", "right", "both")
 
+MAX_REPORT = 50_000
+"""Characters of a pasted report; the longest real ones have some ten thousand; the reader takes no more."""
+
 
 def site_choices() -> list[tuple[str, str]]:
     """(name, label) of the sites that can be imaged."""
@@ -41,7 +46,8 @@ def home(request: Request, desk: OnDesk) -> HTMLResponse:
     """The list with the drop zone."""
     rows = _rows(desk, StudyQuery())
     return desk.pages.page(
-        request, "studies.html", rows=rows, sites=site_choices(), states=STATES, searched=False
+        request, "studies.html",
+        rows=rows, sites=site_choices(), places=fact_choices()["site"], states=STATES, searched=False,
     )  # fmt: skip
 
 
@@ -108,8 +114,17 @@ def queue_assessment(desk: Desk, study_id: str) -> None:
 
 
 @router.post("/cases", include_in_schema=False)
-def new_case(desk: OnDesk, reader: Reader, label: Annotated[str, Form(max_length=400)] = "") -> Response:
-    """Begin a case without images: "I only have a report"."""
+def new_case(
+    desk: OnDesk,
+    reader: Reader,
+    label: Annotated[str, Form(max_length=400)] = "",
+    report: Annotated[str, Form(max_length=MAX_REPORT)] = "",
+    site: Annotated[str, Form(max_length=40)] = "",
+) -> Response:
+    """Begin a case without images: "I only have a report". A pasted report becomes the first answers, to be checked."""
+    answers = drafted_answers(report, site) if report.strip() else {}
     with desk.database.begin() as db:
         study = records.add_study(db, label or "case without images", reader, with_images=False)
+    if answers:
+        desk.change(study.id, "intake", reader, answers)
     return RedirectResponse(f"/studies/{study.id}/intake", 303)

@@ -21,7 +21,32 @@ DATABASE_VARIABLE = "MARROWSCOPE_WEB_DATABASE"
 KEPT_OBJECTS = 3
 """Studies whose detection stays open in a worker: the ones being read now."""
 
-_open: dict[str, Objects] = {}
+
+class OpenObjects:
+    """Stored detections by their folder, kept open; the one unused for longest is closed first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._open: dict[Path, Objects] = {}
+
+    def __call__(self, folder: Path) -> Objects:
+        """The detection stored in a folder.
+
+        Raises:
+            ResultsError: it was never stored.
+        """
+        from marrowscope.lesion.types import Objects
+        from marrowscope.web.work.codec import load
+
+        if folder not in self._open:
+            while len(self._open) >= self._most:  # before loading: no more than these are ever in memory
+                self._open.pop(next(iter(self._open)))
+            self._open[folder] = load(Objects, folder)
+        self._open[folder] = self._open.pop(folder)  # the newest last
+        return self._open[folder]
+
+
+_opened = OpenObjects(KEPT_OBJECTS)
 
 
 def data_folder() -> DataFolder:
@@ -48,12 +73,4 @@ def objects_of(study_id: str) -> Objects:
     Raises:
         ResultsError: it was never stored.
     """
-    from marrowscope.lesion.types import Objects
-    from marrowscope.web.work.codec import load
-
-    if study_id not in _open:
-        while len(_open) >= KEPT_OBJECTS:
-            _open.pop(next(iter(_open)))
-        _open[study_id] = load(Objects, data_folder().study(study_id).objects)
-    _open[study_id] = _open.pop(study_id)  # the newest last
-    return _open[study_id]
+    return _opened(data_folder().study(study_id).objects)

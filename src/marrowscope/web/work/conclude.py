@@ -154,11 +154,13 @@ def _prior(db: Session, study: Study, change: Change) -> tuple[Assessment, str]:
 def _sign(db: Session, study: Study, change: Change) -> tuple[Assessment, str]:
     from marrowscope.assessment import from_json
     from marrowscope.assessment.types import ReleaseStatus
+    from marrowscope.results import check_unsigned
 
     current = records.get_revision(db, study.id, None)
     if current.number != change.data.get("revision"):
         raise UsageError("a newer version than the one you read", "the newest version", "read it, then sign it")
     assessment = from_json(current.assessment)
+    check_unsigned(assessment)
     released_at = records.iso(records.now())
     signed = replace(assessment, status=ReleaseStatus.FINAL, released_by=change.by, released_at=released_at)
     return signed, f"signed by {change.by}"
@@ -214,8 +216,10 @@ def _prior_visit(db: Session, study: Study) -> Visit | None:
         return None
     from marrowscope.assessment import from_json
     from marrowscope.followup import Visit
+    from marrowscope.followup.person import Person
     from marrowscope.lesion.edits import apply_edits
 
     assessment = from_json(prior.assessment)
     objects = apply_edits(objects_of(prior.study_id), assessment.edits)
-    return Visit(assessment, objects.anatomy.bones, objects.lesions)
+    person = Person.of(objects.exam.study.dicom_header)
+    return Visit(assessment, objects.anatomy.bones, objects.lesions, person=person)

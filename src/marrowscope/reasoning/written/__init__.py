@@ -1,0 +1,1 @@
+"""From a written report to a drafted intake: layout, words, what surrounds them, the person, the laboratory."""
