@@ -85,7 +85,7 @@ def test_a_new_intake_is_written_once(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_asking_goes_from_the_basics_to_what_tells_most(tmp_path: Path) -> None:
     out = tmp_path / "asked.yaml"
-    answers = "knee\n62\nwoman\n\nsudden\nmaybe\nstop\n"
+    answers = "knee\n62\nwoman\n\nsudden\nbanana\npossible\nstop\n"
     result = CliRunner().invoke(intake_app, ["ask", "-o", str(out)], input=answers)
     assert result.exit_code == 0, result.output
     assert "not understood" in result.output
@@ -93,6 +93,13 @@ def test_asking_goes_from_the_basics_to_what_tells_most(tmp_path: Path) -> None:
     assert (case.site, case.age, case.sex.value, case.onset.value) == ("knee", 62, "female", "sudden")
     again = CliRunner().invoke(intake_app, ["ask", "-o", str(out), "--from", str(out)], input="stop\n")
     assert again.exit_code == 0 and Intake.load(out) == case
+
+
+def test_the_end_of_input_keeps_what_was_answered(tmp_path: Path) -> None:
+    out = tmp_path / "asked.yaml"
+    result = CliRunner().invoke(intake_app, ["ask", "-o", str(out)], input="knee\n40\n")
+    assert result.exit_code == 0, result.output
+    assert (Intake.load(out).site, Intake.load(out).age) == ("knee", 40)
 
 
 def test_every_question_can_be_answered_and_is_not_asked_twice() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from marrowscope.errors import IntakeError
 from marrowscope.findings import Origin, State
+from marrowscope.reasoning.answer import reason_findings
 from marrowscope.reasoning.intake import Intake
 from marrowscope.reasoning.intake_text import parse_text
 from marrowscope.reasoning.questionnaire_response import response_of
@@ -73,7 +74,7 @@ def test_writing_and_reading_give_the_same_intake() -> None:
         ("drugs: {aspirinol: yes}", "line 1", "intake vocabulary"),
         ("symptoms: {knight_pain: yes}", "line 1", "night_pain"),
         ("site: kne", "line 1", "perhaps knee"),
-        ("symptoms: {fever: maybe}", "line 1", "yes, no or unknown"),
+        ("symptoms: {fever: banana}", "line 1", "yes, no or unknown"),
         ("simptoms: {fever: yes}", "line 1", "symptoms"),
         ("drugs: {fracture_line: yes}", "line 1", "fracture_line under imaging"),
         ("duration: a while", "line 1", "duration: 3 months"),
@@ -98,10 +99,34 @@ def test_impossible_input_is_explained_with_line_and_nearest_word(text: str, lin
         ("several months", 17.38),
         ("months", 17.38),
         ("3 days", 3 / 7),
+        ("3-4 weeks", 3.5),
+        ("3 to 4 wks", 3.5),
+        ("half a year", 26.09),
+        ("over 1 year", 52.18),
+        ("less than 2 weeks", 1.8),
+        ("one and a half years", 78.27),
     ],
 )
 def test_durations_are_understood_as_they_are_said(said: str, weeks: float) -> None:
     assert Intake.from_dict({"duration": said}).weeks == pytest.approx(weeks)
+
+
+@pytest.mark.parametrize(("said", "years"), [("67 years", 67), ("67-year-old", 67), ("18 months", 1.5), ("8 y", 8)])
+def test_ages_are_understood_as_they_are_said(said: str, years: float) -> None:
+    assert Intake.from_dict({"age": said}).age == pytest.approx(years, abs=0.01)
+
+
+@pytest.mark.parametrize("word", ["possible", "Suspected", "cannot be  excluded", "equivocal", "probable"])
+def test_a_doubt_is_kept_as_unknown_with_its_word_and_said(word: str) -> None:
+    """A fracture that is only possible counts neither for nor against, and leaves the check open."""
+    intake = Intake.from_dict({"site": "knee", "imaging": {"mri": {"fracture_line": word}}})
+    finding = intake.findings[0]
+    assert finding.state is State.UNKNOWN and finding.note == " ".join(word.lower().split())
+    assert Intake.from_dict(intake.to_dict()) == intake
+    answer = reason_findings(intake)
+    assert any(finding.note in note for note in answer.notes)
+    assert answer.differential == reason_findings(Intake(site="knee")).differential
+    assert "whether there is a fracture line" in answer.check("unstable").not_assessed
 
 
 def test_a_symptom_keeps_how_long_it_lasts_and_the_longest_is_the_duration() -> None:
@@ -177,6 +202,24 @@ def test_a_value_that_only_another_unit_explains_is_not_taken_for_ours(item: str
     with pytest.raises(IntakeError) as caught:
         read(f"labs: {{{item}: {said}}}")
     assert "mg/dL" in caught.value.message or "g/dL" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("item", "said", "ours", "other"),
+    [("crp", "4.5", "mg/L", "mg/dL"), ("phosphate", "3.5", "mmol/L", "mg/dL"), ("vitamin_d", "30", "nmol/L", "ng/mL")],
+)
+def test_the_unit_assumed_for_a_bare_number_is_said(item: str, said: str, ours: str, other: str) -> None:
+    """A CRP of 4.5 mg/dL read as 4.5 mg/L would be no inflammation."""
+    bare = read(f"labs: {{{item}: {said}}}")
+    assert f"read as {ours}" in bare.findings[0].note and other in bare.findings[0].note
+    assert any(f"read as {ours}" in note for note in reason_findings(bare).notes)
+    assert Intake.from_dict(bare.to_dict()) == bare
+    assert not read(f"labs: {{{item}: {said} {other}}}").findings[0].note
+
+
+@pytest.mark.parametrize("said", ["wbc: 7", "calcium: 2.4", "creatinine: 80", "crp: 90", "alp: 80", "haemoglobin: 130"])
+def test_nothing_is_said_of_a_bare_number_that_only_one_unit_explains(said: str) -> None:
+    assert not read(f"labs: {{{said}}}").findings[0].note
 
 
 @pytest.mark.parametrize(

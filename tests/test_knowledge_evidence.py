@@ -126,7 +126,7 @@ def test_pgmpy_agrees_on_a_small_network() -> None:
     rows = [table().causes.index(name) for name in names]
     before = np.asarray([0.1, 0.6, 0.05, 0.25])
     seen = {"fever": 1, "crp": 2}
-    single, level = "warmth", 1
+    single, level = "focal_bony_tenderness", 1
     ours = _ours(rows, before, seen, single, level)
     theirs = _pgmpy(pgmpy_models, rows, before, seen, single, level)
     np.testing.assert_allclose(ours, theirs, atol=1e-9)

@@ -144,6 +144,14 @@ def test_nothing_known_gives_the_general_work_up() -> None:
     assert plan.tests and plan.care and plan.at_once and plan.follow_up
 
 
+@pytest.mark.parametrize("data", [{}, {"site": "foot_ankle"}, {"site": "foot_ankle", "age": 50}])
+def test_while_no_cause_stands_out_only_care_that_fits_anything_is_shown(data: dict[str, object]) -> None:
+    answer = reason_findings(Intake.from_dict(data))
+    assert answer.differential.top.probability < plan_rules().numbers["too_open_below"]
+    shown = {item.treatment for item in (*answer.plan.care, *answer.plan.not_to_use) if not item.ruled_out}
+    assert shown <= set(plan_rules().open_care) and "treat_underlying" in shown
+
+
 def test_the_plan_is_as_urgent_as_its_tests() -> None:
     mixed = make_plan(Intake(site="knee", age=62), ranking(osteoarthritis=0.37, sifk_sonk=0.16), CALM)
     assert mixed.urgency is mixed.tests[0].urgency is Urgency.URGENT
@@ -350,3 +358,11 @@ def test_no_needle_goes_into_a_possible_tumour_unplanned() -> None:
         plan = make_plan(Intake(site="leg", age=12), likely, checks)
         sample = next(test for test in plan.tests if test.test == "biopsy")
         assert ("plans the sample" in sample.reasons[0].text) is planned
+
+
+@pytest.mark.parametrize(("age", "urgency"), [(14, "emergency"), (16, "emergency"), (17, "emergency"), (30, "urgent")])
+def test_at_sixteen_and_seventeen_a_raised_check_is_as_urgent_as_in_a_child(age: int, urgency: str) -> None:
+    found = {"focal_lesion": "yes", "cortical_destruction": "yes", "soft_tissue_mass": "yes"}
+    answer = reason_findings(Intake.from_dict({"site": "knee", "age": age, "imaging": {"mri": found}}))
+    assert answer.check("cancer").level.positive and answer.plan.urgency.value == urgency
+    assert (answer.plan.steps[0] == "sarcoma") is (age < 25)

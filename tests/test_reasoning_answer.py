@@ -8,7 +8,7 @@ import pytest
 from marrowscope.findings import Finding, Origin, State
 from marrowscope.knowledge.checks import Level
 from marrowscope.reasoning.answer import Reasoning, reason_findings
-from marrowscope.reasoning.differential import rank
+from marrowscope.reasoning.differential import Differential, rank
 from marrowscope.reasoning.intake import Intake
 from marrowscope.reasoning.leaflet import make_leaflet
 from marrowscope.reasoning.observe import observe
@@ -163,3 +163,116 @@ def test_a_scan_read_without_edema_is_said_to_leave_nothing_to_explain() -> None
     lesion = Intake.from_dict({**clean, "imaging": {"mri": {"fluid_high": "no", "focal_lesion": "yes"}}})
     unknown = Intake.from_dict(clean)
     assert not any("without edema" in note for case in (lesion, unknown) for note in reason_findings(case).notes)
+
+
+def test_a_stated_serpiginous_band_leaves_little_but_dead_bone() -> None:
+    data = {"site": "knee", "age": 45, "imaging": {"mri": {"serpiginous_band": "yes", "metaphyseal": "yes"}}}
+    ranking = reason_findings(Intake.from_dict(data)).differential
+    assert ranking.top.cause == "bone_infarct" and ranking.top.probability > 0.45
+    assert dict(ranking.groups)["osteonecrosis"] > 0.65
+    assert ranking.row("red_marrow_reconversion").probability < 0.1
+
+
+@pytest.mark.parametrize(
+    ("once", "twice", "cause"),
+    [
+        ({"onset": "incidental"}, {"onset": "incidental", "symptoms": {"no_pain": "yes"}}, "red_marrow_reconversion"),
+        (
+            {"regions": ["distal_femur_metaphysis"]},
+            {"regions": ["distal_femur_metaphysis"], "imaging": {"mri": {"metaphyseal": "yes"}}},
+            "red_marrow_reconversion",
+        ),
+        ({"symptoms": {"warmth": "yes"}}, {"symptoms": {"warmth": "yes", "redness": "yes"}}, "septic_arthritis"),
+    ],
+)
+def test_what_says_the_same_twice_hardly_counts_twice(
+    once: dict[str, object], twice: dict[str, object], cause: str
+) -> None:
+    """Two words for one thing add less than half of what the first one did."""
+    alone, both = (sum(t.decibans for t in rank_of(data).row(cause).terms) for data in (once, twice))
+    assert alone > 3
+    assert both < 1.5 * alone
+
+
+def rank_of(data: dict[str, object]) -> Differential:
+    return reason_findings(Intake.from_dict({"site": "knee", "age": 40, **data})).differential
+
+
+def test_an_infected_pubis_after_surgery_leads() -> None:
+    data = {
+        "site": "hip_pelvis", "age": 66, "sex": "m", "duration": "2 months", "regions": ["pubis"], "labs": {"crp": 35},
+        "history": {"recent_surgery": "yes", "cancer_history": "yes"},
+        "imaging": {"mri": {"articular_both_sides": "yes", "erosion": "yes", "fluid_collection": "yes"}},
+    }  # fmt: skip
+    ranking = reason_findings(Intake.from_dict(data)).differential
+    assert ranking.top.cause == "osteomyelitis" and ranking.groups[0][0] == "infection"
+    assert dict(ranking.groups)["infection"] > 0.7
+
+
+def test_a_cauda_equina_beside_worn_discs_is_a_herniated_disc_and_an_emergency() -> None:
+    data = {
+        "site": "spine", "age": 41, "onset": "sudden", "symptoms": {"cauda_equina": "yes"},
+        "imaging": {"mri": {"endplate_edema": "yes", "disc_degenerated": "yes"}},
+    }  # fmt: skip
+    answer = reason_findings(Intake.from_dict(data))
+    assert answer.differential.top.cause == "disc_herniation"
+    assert answer.plan.urgency.value == "emergency" and answer.plan.steps[0] == "cord_at_risk"
+    assert "disc_nerve" in answer.plan.steps and "vertebral_fracture" not in answer.plan.steps
+    assert answer.check("unstable").level is Level.STRONGLY_SUSPICIOUS
+    fever = {**data, "symptoms": {"cauda_equina": "yes", "fever": "yes"}, "labs": {"crp": "120 mg/L"}}
+    assert reason_findings(Intake.from_dict(fever)).differential.top.cause == "vertebral_osteomyelitis"
+
+
+def test_a_cause_that_lies_in_one_bone_does_not_explain_another() -> None:
+    """Osteitis of the pubis was second for edema of a runner's femoral neck."""
+    at = {
+        region: rank_of({"site": "hip_pelvis", "history": {"overuse": "yes"}, "regions": [region]})
+        for region in ("femoral_neck", "pubis")
+    }
+    assert at["femoral_neck"].row("osteitis_pubis").probability < 0.05
+    assert at["pubis"].top.cause == "osteitis_pubis"
+
+
+def test_a_haemangioma_pattern_speaks_against_cancer_and_infection() -> None:
+    data = {
+        "site": "spine", "age": 50, "symptoms": {"neuro_deficit": "yes"},
+        "imaging": {"mri": {"haemangioma_pattern": "yes", "epidural_mass": "yes"}},
+    }  # fmt: skip
+    assert reason_findings(Intake.from_dict(data)).differential.top.cause == "haemangioma"
+
+
+@pytest.mark.parametrize(
+    ("data", "cause", "least"),
+    [
+        (
+            {
+                "site": "foot_ankle", "age": 14, "sex": "female", "regions": ["metatarsal_head_toe"],
+                "imaging": {"mri": {"collapse": "yes", "edema_subchondral": "yes"}},
+            },
+            "osteonecrosis",
+            0.3,
+        ),
+        (
+            {
+                "site": "spine", "age": 15, "sex": "male", "regions": ["posterior_elements"],
+                "history": {"overuse": "yes"}, "imaging": {"mri": {"fluid_high": "yes"}},
+            },
+            "stress_fracture_fatigue",
+            0.5,
+        ),
+    ],
+)  # fmt: skip
+def test_freiberg_and_the_pars_lead_clearly(data: dict[str, object], cause: str, least: float) -> None:
+    top = reason_findings(Intake.from_dict(data)).differential.top
+    assert top.cause == cause and top.probability >= least
+
+
+def test_diffuse_replacement_puts_no_marrow_cancer_far_before_myeloma() -> None:
+    data = {
+        "site": "diffuse",
+        "age": 68,
+        "sex": "male",
+        "imaging": {"mri": {"diffuse_marrow": "yes", "t1_fat_lost": "yes"}},
+    }
+    ranking = reason_findings(Intake.from_dict(data)).differential
+    assert ranking.top.probability < 1.5 * ranking.row("multiple_myeloma").probability

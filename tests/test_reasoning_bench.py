@@ -9,10 +9,12 @@ import pytest
 import yaml
 
 from marrowscope.errors import UsageError
+from marrowscope.knowledge.causes import causes, groups
 from marrowscope.knowledge.checks import Level
 from marrowscope.reasoning.answer import Reasoning, reason_findings
 from marrowscope.reasoning.bench import read_answers, run_cases, summarise
 from marrowscope.reasoning.intake import Intake
+from marrowscope.reasoning.leaflet import make_leaflet
 from marrowscope.reasoning.schema import intake_schema
 from reasoning_cases import CASES, vignettes
 
@@ -146,3 +148,18 @@ def test_the_answers_never_reach_an_intake() -> None:
     for path in CASES.glob("ho*.yaml"):
         text = path.read_text(encoding="utf-8")
         assert "cause_group" not in text and "diagnosis" not in text
+
+
+@pytest.mark.parametrize("entry", vignettes("further"), ids=lambda entry: str(entry["name"]))
+def test_further_presentations_are_ranked_checked_planned_and_told(entry: dict[str, Any]) -> None:
+    data = {key: value for key, value in entry.items() if key not in ("name", "cause", "raised", "urgency", "step")}
+    intake = Intake.from_dict(data)
+    answer = reason_findings(intake)
+    assert answer.differential.top.cause == entry["cause"]
+    assert [check.kind for check in answer.checks if check.level.positive] == entry["raised"]
+    assert answer.plan.urgency.value == entry["urgency"] and answer.plan.steps[0] == entry["step"]
+    assert not [note for note in answer.notes if note.startswith("Contradiction")]
+    sections, cause = make_leaflet(answer, intake).sections, causes()[entry["cause"]]
+    elsewhere = json.dumps([section.to_dict() for section in sections if section.id != "cancer"])
+    assert {"cancer", "next"} <= {section.id for section in sections}
+    assert not groups()[cause.group].cancer or cause.plain not in elsewhere

@@ -107,9 +107,10 @@ def check(file: FileArgument, as_json: JsonOption = False) -> None:
     """Check an intake: each mistake with its line and the nearest valid word; exit code 2 when there is one."""
     from marrowscope.findings import State
     from marrowscope.reasoning.contradictions import contradictions
+    from marrowscope.reasoning.remarks import remarks
 
     case = _load(file)
-    clashes, kept = contradictions(case), [f"kept, not weighed: {text}" for text in case.uncoded]
+    clashes, kept = (*contradictions(case), *remarks(case)), [f"kept, not weighed: {text}" for text in case.uncoded]
     if as_json:
         typer.echo(json.dumps({"intake": case.to_dict(), "notes": [*clashes, *kept]}, indent=1, ensure_ascii=False))
         return
@@ -163,24 +164,40 @@ def ask(
     case, skipped = _load(start) if start else Intake(), set[str]()
     typer.echo("Enter alone: not known. stop: write and end.")
     while (question := next_ask(case, skipped)) is not None:
-        said = typer.prompt(f"{question.text} [{question.allowed}]", default="", show_default=False).strip()
+        said = _said(question)
         if said.lower() in STOP_WORDS:
             break
         if said.lower() in SKIP_WORDS:
             skipped.add(question.key)
             continue
-        case = _answered(case, question, said)
+        answered = _answered(case, question, said)
+        if answered != case:
+            skipped.add(question.key)  # an answer that leaves it open is an answer too
+        case = answered
     _write_intake(case, out)
+
+
+def _said(question: Ask) -> str:
+    """The answer typed; the end of input (or an interruption) ends the questions and keeps what was answered."""
+    try:
+        return str(typer.prompt(f"{question.text} [{question.allowed}]", default="", show_default=False)).strip()
+    except typer.Abort:
+        typer.echo("")
+        return STOP_WORDS[0]
 
 
 def _answered(case: Intake, question: Ask, said: str) -> Intake:
     from marrowscope.reasoning.interview import with_answer
+    from marrowscope.reasoning.remarks import remarks
 
     try:
-        return with_answer(case, question.key, said)
+        answered = with_answer(case, question.key, said)
     except IntakeError as error:
         typer.echo(f"  not understood: {error.found}")
         return case
+    for line in set(remarks(answered)) - set(remarks(case)):
+        typer.echo(f"  note: {line}")
+    return answered
 
 
 def _write_intake(case: Intake, out: Path) -> None:

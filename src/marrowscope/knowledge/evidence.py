@@ -7,13 +7,13 @@ enters the sum as one joint term. Where an entry is missing, the finding is as f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from marrowscope.knowledge.causes import causes
-from marrowscope.knowledge.findings import vocabulary
+from marrowscope.knowledge.findings import Kind, vocabulary
 from marrowscope.knowledge.labs import labs
 from marrowscope.knowledge.load import KnowledgeError, keys_of, merge, read_folder, read_yaml
 
@@ -163,8 +163,10 @@ def variables() -> dict[str, Variable]:
     owner: dict[str, str] = {}
     for family in families().values():
         for variable in family.rows:
-            if variable in owner or not (variable in vocabulary() or variable in labs()):
-                raise KnowledgeError(f"{variable!r} in family {family.id}", "one family, a code of the vocabulary")
+            if variable in owner or not (variable in vocabulary() or variable in labs() or variable in scale().course):
+                raise KnowledgeError(
+                    f"{variable!r} in family {family.id}", "one family; a code, laboratory item or the course"
+                )
             owner[variable] = family.id
     alone = [code for code, item in vocabulary().items() if item.background is not None]
     alone += [code for code, lab in labs().items() if lab.background] + list(scale().course)
@@ -202,11 +204,25 @@ def background(variable: str) -> Entry:
     return Entry(_shares(finding.background, 2, variable), finding.sources)
 
 
+ELSEWHERE = "rare"
+"""Word of the scale for a region of the same site that a cause does not lie in."""
+
+
+def _elsewhere(key: str, home: Sequence[str]) -> dict[str, str]:
+    """A cause that lies in some regions only: how often it is met in the others of the same sites."""
+    if unknown := set(home) - vocabulary().keys():
+        raise KnowledgeError(f"evidence of {key}: lies_in {min(unknown)!r}", "regions of the vocabulary")
+    sites = {vocabulary()[code].section for code in home}
+    others = (item for item in vocabulary().values() if item.kind is Kind.REGION and item.section in sites)
+    return {item.code: ELSEWHERE for item in others if item.code not in home}
+
+
 def _cause(key: str, raw: Mapping[str, Any], profiles: Mapping[str, Mapping[str, Any]]) -> CauseEvidence:
     lines: dict[str, Any] = {}
     for name in raw.get("like", ()):
         lines |= profiles[name]
-    lines |= {name: value for name, value in raw.items() if name != "like"}
+    lines |= _elsewhere(key, raw.get("lies_in", ()))
+    lines |= {name: value for name, value in raw.items() if name not in ("like", "lies_in")}
     states, single = {}, {}
     for name, value in lines.items():
         where = f"evidence of {key}: {name}"

@@ -26,6 +26,7 @@ class Lab:
         cuts_by_sex, cuts_child: limits that replace ``cuts``.
         minimum, maximum: smallest and largest value that can be true, in the main unit.
         background: probability of each level in anyone with edema-like marrow signal; empty = it weighs nothing.
+        mixed: other units that laboratories print for the same range of numbers.
     """
 
     code: str
@@ -40,6 +41,7 @@ class Lab:
     minimum: float = 0.0
     maximum: float = math.inf
     background: tuple[float, ...] = ()
+    mixed: tuple[str, ...] = ()
 
     @property
     def numeric(self) -> bool:
@@ -58,6 +60,15 @@ class Lab:
         if self.cuts_child and age is not None and age < ADULT_FROM:
             cuts = self.cuts_child
         return self.levels[sum(value >= cut for cut in cuts)]
+
+    def other_reading(self, value: float, sex: str = "", age: float | None = None) -> tuple[str, str] | None:
+        """Another unit in which a bare number would be possible and of another level, with that level."""
+        mine = self.level(value, sex, age)
+        for unit in self.mixed:
+            other = value * self.factors[unit]
+            if self.minimum <= other <= self.maximum and (level := self.level(other, sex, age)) != mine:
+                return unit, level
+        return None
 
     def word(self, text: str) -> str | None:
         """The level a word such as ``high`` or ``slightly raised`` names; ``None`` when it names none."""
@@ -130,12 +141,15 @@ def _lab(code: str, raw: dict[str, Any]) -> Lab:
         minimum=float(raw.get("min", 0.0)),
         maximum=float(raw.get("max", math.inf)),
         background=_numbers(raw.get("bg")),
+        mixed=tuple(raw.get("mixed", ())),
     )
     expected = len(lab.levels) - 1 if lab.numeric else 0
     if len(lab.cuts) != expected or list(lab.cuts) != sorted(lab.cuts):
         raise KnowledgeError(
             f"lab {code!r}: {len(lab.cuts)} cuts for {len(lab.levels)} levels", "rising cuts, one fewer"
         )
+    if odd := set(lab.mixed) - lab.factors.keys():
+        raise KnowledgeError(f"lab {code!r}: mixed unit {min(odd)!r}", "a unit with a factor")
     if lab.background and (len(lab.background) != len(lab.levels) or abs(sum(lab.background) - 1) > 1e-6):
         raise KnowledgeError(f"lab {code!r}: background {lab.background}", "one share a level, summing to 1")
     return lab

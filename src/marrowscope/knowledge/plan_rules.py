@@ -9,6 +9,7 @@ from typing import Any
 
 from marrowscope.knowledge.causes import Urgency
 from marrowscope.knowledge.load import Claim, KnowledgeError, read_yaml
+from marrowscope.knowledge.options import treatments
 from marrowscope.knowledge.parts import basis, complete
 from marrowscope.knowledge.steps import next_steps
 
@@ -72,6 +73,7 @@ class PlanRules:
         numbers, basis: thresholds (shares of probability, counts, years) and where each comes from.
         hold: what waits while a check is raised.
         checks: the next steps of raised checks.
+        open_care: the options shown while no cause stands out.
         check_urgency: the least urgency a raised check gives the plan.
         test_cautions: what to mind with a test in this patient.
     """
@@ -81,6 +83,7 @@ class PlanRules:
     numbers: Mapping[str, float]
     basis: Mapping[str, Claim]
     checks: Mapping[str, tuple[CheckRule, ...]]
+    open_care: tuple[str, ...]
     check_urgency: CheckUrgency
     test_cautions: tuple[TestCaution, ...]
 
@@ -116,6 +119,7 @@ def plan_rules() -> PlanRules:
                 key: tuple(CheckRule(item["step"], tuple(item["when"])) for item in items)
                 for key, items in raw["checks"].items()
             },
+            open_care=tuple(raw["open_care"]["treatments"]),
             check_urgency=_check_urgency(raw["check_urgency"]),
             test_cautions=tuple(
                 TestCaution(
@@ -124,6 +128,8 @@ def plan_rules() -> PlanRules:
                 for item in raw["test_cautions"]
             ),
         )
+    if unknown := set(rules.open_care) - treatments().keys():
+        raise KnowledgeError(f"plan.yaml: unknown option {min(unknown)!r}", "an id of treatments.yaml")
     for items in rules.checks.values():
         if unknown := {item.step for item in items} - next_steps().keys():
             raise KnowledgeError(f"plan.yaml: unknown next step {min(unknown)!r}", "an id of next_steps.yaml")

@@ -15,6 +15,7 @@ from marrowscope.reasoning.intake import AgeGroup, Intake, Sex
 from marrowscope.reasoning.observe import Overruled, observe, settle
 from marrowscope.reasoning.plan import Plan, make_plan
 from marrowscope.reasoning.questions import NextItem, next_items, questions, tests
+from marrowscope.reasoning.remarks import remarks
 from marrowscope.reasoning.table import UNLISTED
 
 SCHEMA = "marrowscope-reasoning/1"
@@ -125,6 +126,7 @@ def _notes(intake: Intake, overruled: Sequence[Overruled]) -> tuple[str, ...]:
     ]
     notes = [f"Not known: {', '.join(missing)}; the ranking averages over it."] if missing else []
     notes += [f"Contradiction: {line}." for line in contradictions(intake)]
+    notes += [f"{line}." for line in remarks(intake)]
     if without_edema(intake):
         notes.append("Read without edema: what follows holds only if there is some after all.")
     if intake.uncoded:

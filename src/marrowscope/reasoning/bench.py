@@ -155,10 +155,6 @@ def brier(result: CaseResult) -> float:
     return sum((share - (group == result.truth.group)) ** 2 for group, share in result.answer.differential.groups)
 
 
-def _all(_: CaseResult) -> bool:
-    return True
-
-
 def _values(results: Sequence[CaseResult]) -> dict[str, Floats]:
     """Measure -> one value a case, NaN where the case cannot tell; a measure is the mean of what is told."""
     found: dict[str, list[float]] = {

@@ -47,6 +47,7 @@ class Circumstances:
         ages: lowest and highest age in years that is possible.
         sex: as in the intake.
         immature: the skeleton is, or by age counts as, growing.
+        child: it is, or the age is below that of an adult: a raised check is as urgent as in a child.
         shares: cause id -> posterior probability.
         levels: check kind -> level.
     """
@@ -57,11 +58,12 @@ class Circumstances:
     ages: tuple[float, float]
     sex: Sex
     immature: bool
+    child: bool = False
     shares: Mapping[str, float] = field(default_factory=dict)
     levels: Mapping[str, str] = field(default_factory=dict)
 
     def holds(self, condition: str) -> bool:
-        """Whether one condition holds: ``*``, ``immature``, ``site:<id>``, ``code:<finding>``, ``check:<kind>``."""
+        """Whether one holds: ``*``, ``immature``, ``young``, ``site:<id>``, ``code:<finding>``, ``check:<kind>``."""
         kind, _, name = condition.partition(":")
         if kind == "site":
             return self.site == name
@@ -69,7 +71,8 @@ class Circumstances:
             return name in self.present
         if kind == "check":
             return self.raised(name)
-        return condition == "*" or (condition == "immature" and self.immature)
+        young = self.immature or self.ages[1] < plan_rules().numbers["young_below"]
+        return {"*": True, "immature": self.immature, "young": young}.get(condition, False)
 
     def raised(self, check: str) -> bool:
         """Whether a check is suspicious or above."""
@@ -86,6 +89,7 @@ def circumstances(intake: Intake, differential: Differential, checks: Sequence[C
         ages=intake.age_range,
         sex=intake.sex,
         immature=immature(intake),
+        child=child(intake),
         shares={row.cause: row.probability for row in differential.rows},
         levels={check.kind: str(check.level) for check in checks},
     )
@@ -96,6 +100,13 @@ def immature(intake: Intake) -> bool:
     if intake.maturity is Maturity.UNKNOWN:
         return intake.age_range[1] < plan_rules().numbers["immature_below"]
     return intake.maturity is Maturity.IMMATURE
+
+
+def child(intake: Intake) -> bool:
+    """Whether a raised check is as urgent as in a child: a growing skeleton, or an age below that of an adult."""
+    low, high = intake.age_range
+    adult = plan_rules().numbers["child_below"]
+    return immature(intake) or (low < adult and high <= adult)
 
 
 def factor_state(factor: Factor, known: Circumstances) -> tuple[State, str]:

@@ -15,11 +15,19 @@ from marrowscope.knowledge.search import nearest, plain, rank
 from marrowscope.reasoning.intake_text import Lined, Path
 
 STATES = {
-    **dict.fromkeys(("yes", "present", "true", "positive", "y"), State.PRESENT),
-    **dict.fromkeys(("no", "absent", "false", "negative", "n", "none"), State.ABSENT),
+    **dict.fromkeys(("yes", "present", "true", "positive", "y", "seen", "confirmed", "definite"), State.PRESENT),
+    **dict.fromkeys(
+        ("no", "absent", "false", "negative", "n", "none", "not seen", "excluded", "ruled out"), State.ABSENT
+    ),
     **dict.fromkeys(("unknown", "?", "not assessed", "", "null"), State.UNKNOWN),
 }
-ORIGINS = {Kind.IMAGING: Origin.READ, Kind.REGION: Origin.READ, Kind.LAB: Origin.LAB}
+_DOUBTING = (
+    "possible possibly probable probably likely suspected suspicious suspicion questionable equivocal uncertain "
+    "unclear doubtful indeterminate borderline maybe perhaps"
+)
+_NOT_EXCLUDED = {"cannot be excluded", "can not be excluded", "cannot exclude", "not excluded", "not ruled out"}
+DOUBTS = frozenset(_DOUBTING.split()) | _NOT_EXCLUDED
+"""Words that leave a finding open: it is kept as unknown with the word beside it, and counts neither way."""
 _AMOUNT = re.compile(r"([<>]?)\s*([-+]?\d[\d.,]*)\s*(\D.*|)")
 """A bound as a laboratory prints it, a number, and the unit behind it, with or without a space."""
 
@@ -128,13 +136,15 @@ class Reader:
         if surplus := entry.keys() - {"state", "side", "note", "value", "unit", "weeks"}:
             self.mistake(path, f"{code} has {min(surplus)!r}", "state, side, note, weeks, value, unit")
             return None
-        state = STATES.get(str(entry.get("state", "yes")).strip().lower() if entry.get("state") is not None else "")
+        word = " ".join(str(entry.get("state", "yes")).lower().split()) if entry.get("state") is not None else ""
+        state, doubt = (State.UNKNOWN, word) if word in DOUBTS else (STATES.get(word), "")
         if state is None:
             self.mistake(path, f"{code}: {entry.get('state')!r}", "yes, no or unknown")
             return None
         side = choose("side", str(entry.get("side", ""))) or ""
         value, unit = self._value(code, entry, path)
-        return Finding(item.code, state, origin, value, unit, side, by, str(entry.get("note") or ""))
+        note = "; ".join(text for text in (doubt, str(entry.get("note") or "")) if text)
+        return Finding(item.code, state, origin, value, unit, side, by, note)
 
     def _value(self, code: str, entry: dict[str, Any], path: Path) -> tuple[float | None, str]:
         """The number of an entry: ``weeks`` it lasts, or ``value`` with ``unit``."""
@@ -215,7 +225,8 @@ class Reader:
             expected = f"{lab.minimum:g} to {lab.maximum:g} {lab.unit}{also}"
             self.mistake(path, f"{lab.code} {value:g} {unit}".rstrip(), expected)
             return None
-        return Finding(f"{lab.code}_{lab.level(converted, sex, age)}", State.PRESENT, Origin.LAB, converted, lab.unit)
+        level, note = lab.level(converted, sex, age), "" if unit else _assumed(lab, converted, sex, age)
+        return Finding(f"{lab.code}_{level}", State.PRESENT, Origin.LAB, converted, lab.unit, note=note)
 
 
 def _split(raw: Any) -> dict[str, Any]:
@@ -224,6 +235,16 @@ def _split(raw: Any) -> dict[str, Any]:
     if (amount := _AMOUNT.fullmatch(text)) is None or Reader.number(amount[2]) is None:
         return {"level": text}
     return {"bound": amount[1], "value": amount[2], "unit": amount[3]}
+
+
+def _assumed(lab: Lab, value: float, sex: str, age: float | None) -> str:
+    """What to say of a bare number that another unit would put on another level; empty when there is no doubt."""
+    other = lab.other_reading(value, sex, age)
+    if other is None:
+        return ""
+    return (
+        f"no unit was said, read as {lab.unit}; in {other[0]} it would be {other[1].replace('_', ' ')}: write the unit"
+    )
 
 
 def _named(lab: Lab, word: str) -> bool:

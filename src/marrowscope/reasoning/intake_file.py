@@ -10,6 +10,7 @@ from marrowscope.knowledge.choices import choices
 from marrowscope.knowledge.findings import Kind, label_of, vocabulary
 from marrowscope.knowledge.search import nearest
 from marrowscope.reasoning.intake_entries import WEEK, Reader
+from marrowscope.reasoning.intake_spans import WEEKS_IN_YEAR, weeks_of, years_of
 from marrowscope.reasoning.intake_text import NO_INTAKE, Lined
 
 if TYPE_CHECKING:
@@ -28,14 +29,7 @@ POSSIBLE_AGES = {
 }
 """Years between which a state is possible; wide, so that only slips are refused."""
 
-WEEKS = {"hour": 1 / 168, "day": 1 / 7, "week": 1.0, "month": 4.345, "year": 52.18}
-"""Weeks in each unit."""
-
-VAGUE = frozenset({"a", "few", "several", "some", "many"})
-SEVERAL = 4.0
-"""How many "several" counts as; the duration enters in four broad classes, so that it rarely matters."""
-
-MAX_WEEKS = 52.18 * 100
+MAX_WEEKS = WEEKS_IN_YEAR * 100
 """Longest duration accepted: a hundred years."""
 
 CLINICAL = (Kind.SYMPTOM, Kind.HISTORY, Kind.CONDITION, Kind.DRUG)
@@ -118,6 +112,7 @@ def _age(reader: Reader, data: dict[str, Any]) -> float | None:
     if (raw := data.get("age")) in (None, "", "unknown"):
         return None
     number = reader.number(raw)
+    number = years_of(str(raw)) if number is None else number
     if number is None or not 0 <= number <= MAX_AGE:
         reader.mistake(("age",), f"age {raw!r}", f"years between 0 and {MAX_AGE:g} (0.5 is six months)")
         return None
@@ -131,25 +126,13 @@ def _weeks(reader: Reader, data: dict[str, Any]) -> float | None:
     elif data.get("duration") in (None, "", "unknown"):
         return None
     else:
-        key, weeks = "duration", _in_weeks(reader, str(data["duration"]))
+        key, weeks = "duration", weeks_of(str(data["duration"]))
     if weeks is None or not 0 <= weeks <= MAX_WEEKS:
         reader.mistake(
             (key,), f"{key} {data[key]!r}", "`weeks: 6`, or `duration: 3 months` (days, weeks, months, years)"
         )
         return None
     return weeks
-
-
-def _in_weeks(reader: Reader, said: str) -> float | None:
-    """``6 weeks``, ``a year``, ``several months``; ``None`` when it is not a duration."""
-    *amount, unit = said.lower().replace("-", " ").split() or [""]
-    count = reader.number(amount[0]) if len(amount) == 1 else None
-    if count is None and set(amount) <= VAGUE:
-        count = SEVERAL
-    if set(amount) & {"a", "an", "one"} and "few" not in amount:
-        count = 1.0
-    factor = next((weeks for name, weeks in WEEKS.items() if unit.rstrip("s") == name), None)
-    return None if count is None or factor is None else count * factor
 
 
 def _possible(reader: Reader, fields: dict[str, Any]) -> None:
@@ -196,14 +179,15 @@ def write_intake(intake: Intake) -> dict[str, Any]:
 
 
 def _place(data: dict[str, Any], finding: Finding) -> None:
+    """Put one finding where it is read again; a laboratory value whose unit was assumed stays without one."""
     kind = vocabulary()[finding.code].kind
     if kind is Kind.REGION and _entry(finding) == _WORD[State.PRESENT]:
         data.setdefault("regions", []).append(finding.code)
     elif kind is Kind.LAB:
         item = vocabulary()[finding.code].section
         level = finding.code.removeprefix(f"{item}_")
-        value = level if finding.value is None else {"value": finding.value, "unit": finding.unit}
-        data.setdefault("labs", {})[item] = value
+        measured = finding.value if finding.note else {"value": finding.value, "unit": finding.unit}
+        data.setdefault("labs", {})[item] = level if finding.value is None else measured
     elif finding.origin is Origin.READ or kind in (Kind.IMAGING, Kind.REGION):
         by, _, modality = finding.by.rpartition(" / ")
         images = data.setdefault("imaging", {})

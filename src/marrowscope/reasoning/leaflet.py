@@ -12,7 +12,7 @@ from marrowscope.knowledge.care import Action, Role
 from marrowscope.knowledge.causes import Urgency, causes, groups
 from marrowscope.knowledge.leaflet_words import leaflet_words
 from marrowscope.knowledge.load import Claim
-from marrowscope.reasoning.circumstances import RAISED, CheckLike, immature
+from marrowscope.reasoning.circumstances import RAISED, CheckLike, child
 from marrowscope.reasoning.contradictions import without_edema
 from marrowscope.reasoning.differential import Differential
 from marrowscope.reasoning.intake import Intake
@@ -70,7 +70,7 @@ def make_leaflet(reasoning: ReasoningLike, intake: Intake, objects_summary: Obje
         "short": _short(reasoning.differential, levels, plan),
         "found": _found(place, objects_summary, without_edema(intake)),
         "means": _means(reasoning.differential, plan),
-        "cancer": _cancer(reasoning.checks, immature(intake)),
+        "cancer": _cancer(reasoning.checks, child(intake)),
         "helps": _helps(plan),
         "next": _next(plan, any(level in RAISED for level in levels.values())),
         "long": _how_long(plan),

@@ -45,11 +45,11 @@ def make_plan(intake: Intake, differential: Differential, checks: Sequence[Check
         differential: the ranking.
         checks: the not-to-miss checks; a raised one brings its own next step ahead of the ranking.
     """
-    known = circumstances(intake, differential, checks)
+    rules, known = plan_rules(), circumstances(intake, differential, checks)
     considered = _considered(differential)
     steps = _steps(known, considered, differential)
     cared = tuple(cause for cause in considered if not _governed(cause, known)) or considered
-    care, against = _care(known, cared)
+    care, against = _care(known, cared, facts.treatments().keys() if not _too_open(differential) else rules.open_care)
     planned = _tests(steps, known, considered)
     return Plan(
         urgency=_urgency(planned, known, considered),
@@ -86,9 +86,14 @@ def _steps(known: Circumstances, considered: Sequence[str], differential: Differ
     ids = list(_raised_steps(known))
     if differential.top.probability < rules.numbers["uncertain_below"]:
         ids.append(GENERAL_STEP)
-    if differential.top.probability >= rules.numbers["too_open_below"]:
+    if not _too_open(differential):
         ids += [_step_of(cause, known) for cause in considered]
     return tuple(facts.next_steps()[key] for key in dict.fromkeys(ids))
+
+
+def _too_open(differential: Differential) -> bool:
+    """Whether no cause stands out enough to plan for it."""
+    return differential.top.probability < plan_rules().numbers["too_open_below"]
 
 
 def _raised_steps(known: Circumstances) -> dict[str, str]:
@@ -180,7 +185,7 @@ def _urgency(tests: Sequence[PlannedTest], known: Circumstances, considered: Seq
 
 def _urgency_of(check: str, known: Circumstances) -> Urgency | None:
     """The least urgency a check gives the plan; ``None`` when it is not raised."""
-    return plan_rules().check_urgency.of(check, known.levels.get(check, ""), known.immature)
+    return plan_rules().check_urgency.of(check, known.levels.get(check, ""), known.child)
 
 
 def _indication(treatment: Treatment, cause: str) -> Indication | None:
@@ -192,9 +197,15 @@ def _indication(treatment: Treatment, cause: str) -> Indication | None:
     )
 
 
-def _care(known: Circumstances, considered: Sequence[str]) -> tuple[tuple[PlannedCare, ...], tuple[PlannedCare, ...]]:
-    """Options for the causes considered, and those not to be used for any of them."""
-    options = [option for item in facts.treatments().values() if (option := _option(item, known, considered))]
+def _care(
+    known: Circumstances, considered: Sequence[str], among: Collection[str]
+) -> tuple[tuple[PlannedCare, ...], tuple[PlannedCare, ...]]:
+    """Options for the causes considered, and those not to be used for any of them.
+
+    Only of ``among``; what is ruled out in this patient is named all the same.
+    """
+    fitting = [option for item in facts.treatments().values() if (option := _option(item, known, considered))]
+    options = [option for option in fitting if option.treatment in among or option.ruled_out]
     order = {cause: i for i, cause in enumerate(considered)}
     raised = any(known.raised(check) for check in plan_rules().checks)
 
