@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from marrowscope.findings import State
 from marrowscope.knowledge import article, care, lay
 from marrowscope.knowledge.causes import causes, groups
 from marrowscope.knowledge.leaflet_words import leaflet_words
@@ -185,6 +186,16 @@ def test_an_mri_already_done_is_not_announced_again() -> None:
     assert "MRI scan" not in text_of(leaflet_for(done, likely), "next")
     plan = make_plan(done, likely, CALM)
     assert next(test for test in plan.tests if test.test == "mri").done
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "not_done"),
+    [("focal_lesion", State.ABSENT, "radiograph"), ("xr_lytic", State.PRESENT, "mri")],
+)
+def test_what_one_image_implies_of_another_is_no_test_done(code: str, state: State, not_done: str) -> None:
+    case = Intake(site="knee", age=60, findings=(said(code, state),))
+    tests = {test.test: test.done for test in make_plan(case, ranking(sifk_sonk=0.9), CALM).tests}
+    assert tests[not_done] is False
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_what_is_doubted_is_kept_with_its_words_and_never_coded() -> None:
     found = read("Possible nidus in the patella. Osteomyelitis cannot be excluded.")
 
     assert [(item.code, item.why) for item in found.left] == [("nidus", Said.DOUBT)]
-    assert found.views[0].how is Said.DOUBT and "cannot be excluded" in found.views[0].quote
+    assert found.views[0].said is Said.DOUBT and "cannot be excluded" in found.views[0].text
     assert found.coded == ()
 
 

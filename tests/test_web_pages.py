@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, settings
 from starlette.testclient import TestClient
 
 from marrowscope.reasoning.explain import topics
+from marrowscope.reasoning.intake import Intake
 from marrowscope.web.app import create_app
 from marrowscope.web.settings import WebSettings
-from marrowscope.web.written_report import drafted_answers, is_draft
+from marrowscope.web.written_report import drafted_answers
 from web_helpers import BASE, HOSTILE, PORT, TOKEN, assessed, running
 
 
@@ -83,8 +84,12 @@ def test_a_pasted_report_becomes_answers_to_be_checked(tmp_path: Path) -> None:
         assert "Bloomfield" not in page and "88213345" not in page and "<script>alert" not in page
         assert len(ranking(page)) >= 3, "causes are ranked at once"
         study = re.findall(r'action="/studies/(\w+)/intake"', page)[0]
+        reasons = client.get(f"/studies/{study}/reasoning").text
+        assert "Drafted by software" in reasons and "opinion (thought possible or unlikely)" in reasons
         client.post(f"/studies/{study}/intake", data={"site": "knee", "note": ""})
         assert "Drafted from the report" not in client.get(f"/studies/{study}/intake").text, "checked: the note is out"
+        reasons = client.get(f"/studies/{study}/reasoning").text
+        assert "Drafted by software" not in reasons and "opinion (thought possible or unlikely)" in reasons
 
 
 def test_a_report_that_is_none_begins_no_case(tmp_path: Path) -> None:
@@ -99,7 +104,7 @@ def test_a_long_draft_is_cut_at_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("marrowscope.web.written_report.NOTE_CHARACTERS", 300)
     note = drafted_answers(REPORT)["note"]
     assert len(note) <= 300 < len(whole) and whole.startswith(note + "\n")
-    assert is_draft(note) and not is_draft("checked by me")
+    assert Intake(note=note).drafted and not Intake(note="checked by me").drafted
 
 
 def test_every_knowledge_entry_is_a_page_whose_claims_have_a_basis(tmp_path: Path) -> None:

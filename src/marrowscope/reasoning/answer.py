@@ -130,7 +130,8 @@ def _notes(intake: Intake, overruled: Sequence[Overruled]) -> tuple[str, ...]:
     if without_edema(intake):
         notes.append("Read without edema: what follows holds only if there is some after all.")
     if intake.uncoded:
-        notes.append(f"Kept, not weighed: {'; '.join(intake.uncoded)}.")
+        kept = "; ".join(line.rstrip(".") for line in intake.uncoded)
+        notes.append(f"Kept, not weighed: {kept}.")
     for pair in overruled:
         said = "present" if pair.counted.state is State.PRESENT else "absent"
         notes.append(

@@ -43,7 +43,8 @@ class Circumstances:
 
     Attributes:
         site: site id or empty.
-        present, absent: finding codes, what a presence implies included.
+        stated: finding codes that somebody said are present or absent.
+        present, absent: finding codes, what a statement implies included.
         ages: lowest and highest age in years that is possible.
         sex: as in the intake.
         immature: the skeleton is, or by age counts as, growing.
@@ -53,6 +54,7 @@ class Circumstances:
     """
 
     site: str
+    stated: frozenset[str]
     present: frozenset[str]
     absent: frozenset[str]
     ages: tuple[float, float]
@@ -84,6 +86,7 @@ def circumstances(intake: Intake, differential: Differential, checks: Sequence[C
     said = states(intake.findings)
     return Circumstances(
         site=intake.site,
+        stated=frozenset(f.code for f in intake.findings if f.state is not State.UNKNOWN) & said.keys(),
         present=frozenset(code for code, state in said.items() if state is State.PRESENT),
         absent=frozenset(code for code, state in said.items() if state is State.ABSENT),
         ages=intake.age_range,

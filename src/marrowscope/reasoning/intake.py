@@ -87,6 +87,10 @@ class Onset(StrEnum):
     UNKNOWN = "unknown"
 
 
+DRAFTED = "Drafted by software from a written report. A person must check every line before use."
+"""How the note of a drafted intake begins, until somebody has checked it and takes the note out."""
+
+
 @dataclass(frozen=True)
 class Intake:
     """One patient and one problem.
@@ -124,6 +128,11 @@ class Intake:
     def has(self, code: str) -> bool:
         """Whether the finding is present."""
         return self.state(code) is State.PRESENT
+
+    @property
+    def drafted(self) -> bool:
+        """Whether software drafted it from a report and nobody has taken that note out."""
+        return self.note.startswith(DRAFTED)
 
     @property
     def age_range(self) -> tuple[float, float]:

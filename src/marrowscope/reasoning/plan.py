@@ -158,9 +158,8 @@ def _hurried(use: TestUse, check: str, known: Circumstances) -> Urgency:
 
 
 def _done(test: str, known: Circumstances) -> bool:
-    """Whether the intake holds a statement that only this test can give."""
-    said = known.present | known.absent
-    return any(vocabulary()[code].section in tests_by_id()[test].done_by for code in said)
+    """Whether the intake holds a statement that only this test can give; what a statement implies is none."""
+    return any(vocabulary()[code].section in tests_by_id()[test].done_by for code in known.stated)
 
 
 def _label(test: str, known: Circumstances) -> str:

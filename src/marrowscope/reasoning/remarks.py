@@ -1,4 +1,4 @@
-"""What has to be said about single statements of an intake: a doubt that was kept, a unit that was assumed."""
+"""What has to be said about an intake: that nobody checked it, a doubt that was kept, a unit that was assumed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from marrowscope.findings import State
 from marrowscope.knowledge.findings import Kind, label_of, vocabulary
 from marrowscope.knowledge.labs import labs
-from marrowscope.reasoning.intake import Intake
+from marrowscope.reasoning.intake import DRAFTED, Intake
 
 
 def remarks(intake: Intake) -> tuple[str, ...]:
-    """One sentence a statement that is not taken as it stands, in the order of the intake."""
+    """A draft first, then one sentence a statement that is not taken as it stands, in the order of the intake."""
     return tuple(_remarks(intake))
 
 
 def _remarks(intake: Intake) -> Iterator[str]:
+    if intake.drafted:
+        yield f"{DRAFTED} Until its note is taken out, what follows counts as unchecked"
     for finding in intake.findings:
         item = vocabulary().get(finding.code)
         if item is None or not finding.note:

@@ -29,16 +29,7 @@ def drafted_answers(report: str, site: str = "") -> dict[str, Any]:
         read = possible(read_report(report, site or None))
     except IntakeError as error:
         raise IntakeError(error.found, error.expected, WAY_ON) from error
-    answers = intake_data(read)
-    answers.pop("uncoded", None)  # the form has no place for it; the note holds all of it
-    return {**answers, "note": _cut(table(read))}
-
-
-def is_draft(note: str) -> bool:
-    """Whether a note is (still) the draft's: until somebody has checked the answers and takes it out."""
-    from marrowscope.reasoning.written.draft import WARNING
-
-    return note.startswith(WARNING[0])
+    return {**intake_data(read), "note": _cut(table(read))}
 
 
 def _cut(text: str) -> str:

@@ -11,13 +11,14 @@ from marrowscope.findings import State
 from marrowscope.knowledge.causes import causes, groups
 from marrowscope.knowledge.findings import Kind, vocabulary
 from marrowscope.knowledge.report_words import report_data
-from marrowscope.reasoning.intake import SCHEMA, Intake
+from marrowscope.reasoning.intake import DRAFTED, SCHEMA, Intake
 from marrowscope.reasoning.intake_text import parse_text
 from marrowscope.reasoning.written.context import Said
-from marrowscope.reasoning.written.read import Coded, ReadReport, View
+from marrowscope.reasoning.written.read import Coded, ReadReport
+from marrowscope.reasoning.written.statements import Opinion
 
 WARNING = (
-    "Drafted by software from a written report. A person must check every line before use.",
+    DRAFTED,
     "Research use and decision support; nothing here is a diagnosis.",
 )
 
@@ -73,7 +74,7 @@ def plain_data(read: ReadReport) -> dict[str, Any]:
         "labs": [{"item": item.code, "value": item.value, "quote": item.quote} for item in read.labs],
         "not_coded": [{"code": item.code, "why": REASONS[item.why], "quote": item.quote} for item in read.left],
         "reporter_opinion": [
-            {"names": _names(item.names), "how": _how(item.how), "quote": item.quote} for item in read.views
+            {"names": _names(item.names), "how": _how(item.said), "quote": item.text} for item in read.views
         ],
         "elsewhere": list(read.elsewhere),
         "not_understood": list(read.unread),
@@ -95,7 +96,7 @@ def intake_data(read: ReadReport) -> dict[str, Any]:
         target[item.code] = WORD[item.state]
     if read.labs:
         data["labs"] = {item.code: item.value for item in read.labs}
-    data["note"] = WARNING[0]
+    data["note"] = DRAFTED
     if kept := list(_kept(read)):
         data["uncoded"] = kept
     return data
@@ -112,14 +113,14 @@ def _kept(read: ReadReport) -> Iterator[str]:
     """What is shown beside the answer and never weighed: doubts and the reporter's opinions."""
     doubts = dict.fromkeys(item.quote for item in read.left if item.why in (Said.DOUBT, Said.ASKED))
     yield from (f"said to be uncertain: {quote}" for quote in doubts)
-    views = dict.fromkeys((_how(item.how) + _alarm(item), item.quote) for item in read.views)
+    views = dict.fromkeys((_how(item.said) + _alarm(item), item.text) for item in read.views)
     yield from (f"the reporter's opinion ({how}): {quote}" for how, quote in views)
 
 
-def _alarm(view: View) -> str:
+def _alarm(view: Opinion) -> str:
     """A mark where the reporter names cancer or infection and does not deny it: no code carries it on."""
     grave = {name for name in view.names if name in report_data("text")["alarms"] or _is_grave(name)}
-    return "; names cancer or infection" if grave and view.how is not Said.ABSENT else ""
+    return "; names cancer or infection" if grave and view.said is not Said.ABSENT else ""
 
 
 def _is_grave(name: str) -> bool:
@@ -215,7 +216,7 @@ def _remarks(read: ReadReport) -> Iterator[str]:
 
 def _lists(read: ReadReport) -> list[tuple[str, list[str]]]:
     left = [f'{item.code} ({REASONS[item.why]}): "{item.quote}"' for item in read.left]
-    views = [f'{", ".join(_names(item.names))} ({_how(item.how)}{_alarm(item)}): "{item.quote}"' for item in read.views]
+    views = [f'{", ".join(_names(item.names))} ({_how(item.said)}{_alarm(item)}): "{item.text}"' for item in read.views]
     return [
         ("Said to be uncertain or otherwise not coded", left),
         ("The reporter's own opinion, not used as evidence", views),

@@ -6,7 +6,7 @@ Nothing here decides what a finding means; it only says which words stand where.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from marrowscope.findings import State
 from marrowscope.knowledge.clashes import neighbours
@@ -69,15 +69,6 @@ class Left:
 
 
 @dataclass(frozen=True)
-class View:
-    """A diagnosis the reporter named: theirs, never evidence."""
-
-    names: tuple[str, ...]
-    how: Said
-    quote: str
-
-
-@dataclass(frozen=True)
 class ReadReport:
     """What a written report says, drafted by software.
 
@@ -85,7 +76,7 @@ class ReadReport:
         site, side, modality: what it is about.
         age: years, or ``None``. sex, onset: empty when not said. weeks: how long, or ``None``.
         coded, labs: the drafted entries. regions: codes of the parts of the site, with their words.
-        left: doubted, asked, past or of someone else. views: the reporter's diagnoses.
+        left: doubted, asked, past or of someone else. views: the reporter's diagnoses, never evidence.
         elsewhere, unread: sentences about another place, and sentences with a clinical word and no code.
     """
 
@@ -99,7 +90,7 @@ class ReadReport:
     coded: tuple[Coded, ...]
     labs: tuple[LabResult, ...]
     left: tuple[Left, ...]
-    views: tuple[View, ...]
+    views: tuple[Opinion, ...]
     elsewhere: tuple[str, ...]
     unread: tuple[str, ...]
 
@@ -155,7 +146,7 @@ class _Reading:
             self._coded(),
             tuple(self.labs.values()),
             self._left(),
-            tuple(View(item.names, item.said, self._quote(item.text)) for item in self.opinions),
+            tuple(replace(item, text=self._quote(item.text)) for item in self.opinions),
             tuple(dict.fromkeys(self.elsewhere)),
             tuple(dict.fromkeys(self.unread)),
         )

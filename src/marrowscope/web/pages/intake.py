@@ -12,7 +12,6 @@ from marrowscope.web.pages.common import OnDesk, Reader, StudyId
 from marrowscope.web.problems import Refused
 from marrowscope.web.reasoning_view import checks, next_questions
 from marrowscope.web.views import assessment_of, view_of
-from marrowscope.web.written_report import is_draft
 
 if TYPE_CHECKING:
     from marrowscope.reasoning.intake import Intake
@@ -32,7 +31,7 @@ def intake_page(request: Request, desk: OnDesk, study_id: StudyId) -> HTMLRespon
         request, "intake.html",
         study=study, facts=_facts(study, intake), choices=intake_form.fact_choices(),
         sections=intake_form.sections(intake), regions=intake_form.regions(intake),
-        problem=None, drafted=is_draft(intake.note if intake else ""), **_following(revision),
+        problem=None, drafted=intake is not None and intake.drafted, **_following(revision),
     )  # fmt: skip
 
 
@@ -60,8 +59,11 @@ async def save_intake(request: Request, desk: OnDesk, reader: Reader, study_id: 
 
 def _save(request: Request, desk: OnDesk, reader: str, study_id: str, form: dict[str, str]) -> HTMLResponse:
     problem = None
+    with desk.database.begin() as db:
+        before = _intake(records.latest_intake(db, study_id))
+    kept = {"uncoded": list(before.uncoded)} if before and before.uncoded else {}  # the form has no field for it
     try:
-        desk.change(study_id, "intake", reader, intake_form.from_form(form))
+        desk.change(study_id, "intake", reader, {**intake_form.from_form(form), **kept})
     except Refused as refused:
         if refused.problem["code"] != "intake":
             raise
