@@ -207,6 +207,11 @@ def test_the_place_is_said_plainly(side: str, words: str) -> None:
     assert place_words(Intake()) == "the part that was scanned"
 
 
+def test_a_new_scan_is_offered_once() -> None:
+    text = text_of(leaflet_for(Intake(site="knee", age=30), ranking(contusion_bone_bruise=0.1, gout=0.08)), "long")
+    assert text.count("one new scan") == 1
+
+
 def test_when_all_is_open_no_cause_is_named() -> None:
     leaflet = leaflet_for(Intake(), ranking(modic_1=0.08, gout=0.07))
     assert "not clear yet" in text_of(leaflet, "short")

@@ -225,7 +225,8 @@ def _test_words(key: str, test: PlannedTest) -> Claim:
 def _how_long(plan: Plan) -> tuple[Block, ...]:
     steps = care.next_steps()
     first = steps[GENERAL_STEP].lasts if GENERAL_STEP in plan.steps else care.next_step_of()[plan.causes[0]].lasts
-    return (Block((first, *(care.follow_ups()[item.id].patient for item in plan.follow_up))),)
+    again = dict.fromkeys(care.follow_ups()[item.id].patient for item in plan.follow_up)
+    return (Block((first, *again)),)
 
 
 def _watch(plan: Plan) -> tuple[Block, ...]:
