@@ -94,6 +94,20 @@ def test_a_bright_patch_that_keeps_its_fat_on_t1_is_left_out(plain: Exam, anatom
     assert (without.lesions.volume.array[patch] > 0).any()
 
 
+@pytest.mark.parametrize(("times", "kept", "kept_where_a_model_looked"), [(3.1, True, False), (5.0, True, True)])
+def test_very_bright_marrow_stands_without_the_word_of_t1_later_where_a_model_looked(
+    plain: Exam, anatomy: Anatomy, times: float, kept: bool, kept_where_a_model_looked: bool
+) -> None:
+    cutoff = threshold.detect(plain, anatomy).cutoff
+    image = plain.image.array.copy()
+    patch = np.s_[30:42, 46:58, 4:8]
+    image[patch] *= 1 + times * cutoff  # untouched on T1
+    exam = replace(plain, image=plain.image.with_array(image))
+    sure = np.ones(image.shape, dtype=np.float32)
+    for chance, stays in ((None, kept), (sure, kept_where_a_model_looked)):
+        assert (threshold.detect(exam, anatomy, chance=chance).lesions.volume.array[patch] > 0).any() == stays
+
+
 def test_beside_failed_suppression_even_very_bright_marrow_that_keeps_its_fat_is_left_out(
     plain: Exam, anatomy: Anatomy
 ) -> None:

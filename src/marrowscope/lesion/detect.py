@@ -179,7 +179,7 @@ def _fat(
     if candidate.crop.values(near_failure).any():
         return True
     contrast = (candidate.plateau - cutoff.reference) / cutoff.scale / cutoff.value
-    return bool(contrast < setting("threshold", "t1_kept_contrast"))
+    return bool(contrast < setting("threshold", "t1_kept_contrast" if chance is None else "t1_kept_contrast_looked"))
 
 
 def smoothed(image: Volume) -> AnyArray:
